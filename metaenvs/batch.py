@@ -1,0 +1,255 @@
+"""A batch of rows of one array family: the arrays, and the kernels that move them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from metaenvs.family import ArrayFamily
+from metaenvs.kernels import batch as templates
+from metaenvs.kernels.compile import build_kernel, run_threaded, threads_available
+from metaenvs.kernels.random import fold
+from metaenvs.kernels.trial import (
+    ALL_TASKS,
+    REPORT_FIELDS,
+    ROW_DTYPE,
+    SETTINGS_DTYPE,
+    TEST_SIDE,
+    TRAIN_SIDE,
+    is_legal_continuous,
+    is_legal_discrete,
+)
+from metaenvs.tasks import Tasks, record_words
+
+__all__ = ["Batch", "StepResult", "THREADED_FROM"]
+
+THREADED_FROM = 200
+"""Rows from which waking the threads costs less than it saves (measured, two cores)."""
+
+SPLIT_SIDES = {"all": ALL_TASKS, "train": TRAIN_SIDE, "test": TEST_SIDE}
+NO_LIMIT = np.iinfo(np.int32).max
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class StepResult:
+    """Arrays of one step, row on the first axis."""
+
+    observation: Array
+    reward: npt.NDArray[np.float64]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    report: Array
+    final_observation: Array
+    final_report: Array
+
+
+@lru_cache(maxsize=256)
+def _kernel(
+    template: Callable[..., Any],
+    functions: tuple[tuple[str, Any], ...],
+    home: str,
+    types: tuple[Any, ...],
+    threaded: bool,
+) -> Callable[..., Any]:
+    arguments = tuple(np.zeros((1,) * ndim, dtype) for dtype, ndim in types)
+    return build_kernel(
+        template, dict(functions), home=home, arguments=arguments, threaded=threaded
+    )
+
+
+class Batch:
+    """Rows of one family, each with its own task, trial, episode and random numbers.
+
+    Args:
+        family: The family in one configuration.
+        num_rows: Number of rows.
+        split, split_seed: Which tasks are drawn.
+        episodes_per_trial, episode_steps, max_episode_steps: Length of a trial, of an episode
+            and of a trial in steps.
+        autoreset_mode: When a finished row begins its next trial.
+        final_observations: Whether the observations at the ends of episodes are asked for.
+    """
+
+    def __init__(
+        self,
+        family: ArrayFamily,
+        num_rows: int,
+        *,
+        split: str,
+        split_seed: int,
+        episodes_per_trial: int,
+        episode_steps: int | None,
+        max_episode_steps: int | None,
+        autoreset_mode: AutoresetMode,
+        final_observations: bool,
+    ) -> None:
+        self.family = family
+        self.num_rows = num_rows
+        self.settings = np.zeros(1, SETTINGS_DTYPE)
+        self.settings["split_salt"] = fold(np.uint64(0), np.array([split_seed], np.uint64))
+        self.settings["test_threshold"] = np.uint64(family.test_share * 2.0**64)
+        self.settings["split_side"] = SPLIT_SIDES[split]
+        self.settings["episodes_per_trial"] = episodes_per_trial
+        self.settings["episode_steps"] = NO_LIMIT if episode_steps is None else episode_steps
+        self.settings["max_episode_steps"] = (
+            NO_LIMIT if max_episode_steps is None else max_episode_steps
+        )
+        same_step = autoreset_mode == AutoresetMode.SAME_STEP
+        self.settings["same_step"] = same_step
+        self.settings["next_step"] = autoreset_mode == AutoresetMode.NEXT_STEP
+        self._is_legal = is_legal_continuous
+        discrete = isinstance(family.action_space, gym.spaces.Discrete)
+        if isinstance(family.action_space, gym.spaces.Discrete):
+            self.settings["num_actions"] = family.action_space.n
+            self._is_legal = is_legal_discrete
+        action_dtype = np.int64 if discrete else family.action_space.dtype
+        self._no_actions = np.zeros((num_rows, *family.action_space.shape), action_dtype)
+        self._no_mask = np.zeros(0, np.bool_)
+        self._large = num_rows >= THREADED_FROM
+        self.rows = np.zeros(num_rows, ROW_DTYPE)
+        self.rows["trial"] = -1
+        self.tasks = np.zeros(num_rows, family.task_dtype)
+        self.states = np.zeros(num_rows, family.state_dtype)
+        self._words = record_words(self.tasks)
+        width = self._words.shape[1]
+        self.pins = np.zeros((0, width), np.uint64)
+        self.pool = np.zeros((0, width), np.uint64)
+        self.pool_cumulative = np.zeros(0, np.float64)
+        self.report_dtype = np.dtype([*REPORT_FIELDS, *family.report_fields], align=True)
+        space = family.observation_space
+        self._observation_shape = (num_rows, *space.shape)
+        self._observation_dtype = space.dtype
+        self._final_shape = self._observation_shape if final_observations else (0, *space.shape)
+        self._final_reports = num_rows if same_step else 0
+        self._kernels: dict[Any, Callable[..., Any]] = {}
+
+    def allocate(self) -> StepResult:
+        """Fresh arrays for the results of one step."""
+        num_rows = self.num_rows
+        return StepResult(
+            np.empty(self._observation_shape, self._observation_dtype),
+            np.empty(num_rows, np.float64),
+            np.empty(num_rows, np.bool_),
+            np.empty(num_rows, np.bool_),
+            np.empty(num_rows, self.report_dtype),
+            np.zeros(self._final_shape, self._observation_dtype),
+            np.zeros(self._final_reports, self.report_dtype),
+        )
+
+    def step(self, actions: Array, result: StepResult) -> int:
+        """Advance every row and write into ``result``.
+
+        Args:
+            actions: (num_rows,) int64, or (num_rows, ...) of the action space's dtype.
+            result: From :meth:`allocate`.
+
+        Returns:
+            -1; or the first row that may not be stepped (its action is illegal, or it has
+            finished and the mode has it wait for a reset), and then no row has been.
+        """
+        refused: int = self._run(
+            templates.run_rows,
+            self.settings,
+            self.family.parameters,
+            self.rows,
+            self.tasks,
+            self._words,
+            self.states,
+            self.pins,
+            self.pool,
+            self.pool_cumulative,
+            self._no_mask,
+            actions,
+            result.observation,
+            result.reward,
+            result.terminated,
+            result.truncated,
+            result.report,
+            result.final_observation,
+            result.final_report,
+        )
+        return refused
+
+    def begin(self, mask: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Begin a new trial in the rows of ``mask``; observations and reports of all rows."""
+        result = self.allocate()
+        self._run(
+            templates.run_rows,
+            self.settings,
+            self.family.parameters,
+            self.rows,
+            self.tasks,
+            self._words,
+            self.states,
+            self.pins,
+            self.pool,
+            self.pool_cumulative,
+            mask,
+            self._no_actions,
+            result.observation,
+            result.reward,
+            result.terminated,
+            result.truncated,
+            result.report,
+            result.final_observation,
+            result.final_report,
+        )
+        return result.observation, result.report
+
+    def draw(self, num_tasks: int, key: np.uint64) -> Tasks:
+        """Draw ``num_tasks`` tasks of the split, functions of ``key`` and their position."""
+        records = np.zeros(num_tasks, self.family.task_dtype)
+        key_array = np.array([key], np.uint64)
+        self._run(
+            templates.draw_tasks,
+            self.settings,
+            self.family.parameters,
+            records,
+            record_words(records),
+            np.zeros(num_tasks, self.family.state_dtype),
+            key_array,
+        )
+        return Tasks.from_records(records)
+
+    def pin(self, tasks: Tasks | None, mask: npt.NDArray[np.bool_]) -> None:
+        """Pin the tasks (one, or one a row) of the rows of ``mask``, or unpin them (None)."""
+        self.rows["pinned"][mask] = tasks is not None
+        if tasks is None:
+            return
+        if len(self.pins) == 0:
+            self.pins = np.zeros_like(self._words)
+        words = record_words(tasks.to_records())
+        self.pins[mask] = words if len(tasks) == 1 else words[mask]
+
+    def set_pool(self, tasks: Tasks | None, weights: Array | None) -> None:
+        """Draw tasks from ``tasks`` with ``weights`` (summing to one) from now on."""
+        if tasks is None:
+            self.pool = self.pool[:0]
+            self.pool_cumulative = self.pool_cumulative[:0]
+            return
+        self.pool = np.ascontiguousarray(record_words(tasks.to_records()))
+        uniform = np.full(len(tasks), 1.0 / len(tasks))
+        self.pool_cumulative = np.cumsum(uniform if weights is None else weights)
+
+    def _run(self, template: Callable[..., Any], *arrays: Array) -> Any:
+        threaded = self._large and threads_available()
+        key = (template, threaded)
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            kernel = self._kernels[key] = _kernel(
+                template,
+                (*self.family.row_functions.items(), ("is_legal", self._is_legal)),
+                self.family.home,
+                tuple((array.dtype, array.ndim) for array in arrays),
+                threaded,
+            )
+        return run_threaded(kernel, *arrays) if threaded else kernel(*arrays)

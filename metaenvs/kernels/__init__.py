@@ -1,0 +1,1 @@
+"""Row functions and the machinery that turns them into batch kernels."""

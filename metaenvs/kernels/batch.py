@@ -1,0 +1,121 @@
+"""Kernel templates: loops over the rows of a batch, serial or threaded.
+
+The names that are called here are bound to compiled row functions by
+:func:`metaenvs.kernels.compile.build_kernel`, which also compiles the template itself; with
+``parallel=True`` Numba runs ``prange`` on its threads, else it is a plain loop. The threads run
+chunks of rows rather than rows, so that the heavy code is compiled once and called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metaenvs.kernels.random import fold
+from metaenvs.kernels.row_function import row_function
+from metaenvs.kernels.trial import (
+    advance,
+    begin_trial,
+    draw_accepted,
+    is_legal,
+    observe,
+    write_report,
+)
+
+__all__ = ["CHUNK_ROWS", "draw_tasks", "run_rows"]
+
+prange = range
+
+CHUNK_ROWS = 64
+"""Rows that a thread takes at once."""
+
+
+@row_function(inline=False)
+def run_chunk(
+    first: Any,
+    last: Any,
+    settings: Any,
+    parameters: Any,
+    rows: Any,
+    tasks: Any,
+    words: Any,
+    states: Any,
+    pins: Any,
+    pool: Any,
+    pool_cumulative: Any,
+    mask: Any,
+    actions: Any,
+    observations: Any,
+    rewards: Any,
+    terminated: Any,
+    truncated: Any,
+    reports: Any,
+    final_observations: Any,
+    final_reports: Any,
+) -> None:
+    """Step, or begin, rows ``first`` to ``last - 1``."""
+    for index in range(first, last):
+        if mask.shape[0] == 0:
+            advance(
+                index, settings, parameters, rows, tasks, words, states, pins, pool,
+                pool_cumulative, actions, observations, rewards, terminated, truncated, reports,
+                final_observations, final_reports,
+            )  # fmt: skip
+        else:
+            if mask[index]:
+                begin_trial(
+                    index, settings, parameters, rows, tasks, words, states, pins, pool,
+                    pool_cumulative,
+                )  # fmt: skip
+            write_report(index, parameters, rows, tasks, states, reports, False, False)
+            observe(parameters, tasks[index], states[index], observations[index])
+
+
+def run_rows(
+    settings: Any,
+    parameters: Any,
+    rows: Any,
+    tasks: Any,
+    words: Any,
+    states: Any,
+    pins: Any,
+    pool: Any,
+    pool_cumulative: Any,
+    mask: Any,
+    actions: Any,
+    observations: Any,
+    rewards: Any,
+    terminated: Any,
+    truncated: Any,
+    reports: Any,
+    final_observations: Any,
+    final_reports: Any,
+) -> int:
+    """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
+
+    Answers -1; or the first row that may not be stepped, and then none has been.
+    """
+    num_rows = rows.shape[0]
+    if mask.shape[0] == 0:
+        for index in range(num_rows):
+            over = rows[index].finished and not settings[0].next_step
+            if over or not is_legal(settings[0], actions[index]):
+                return index
+    for chunk in prange((num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS):
+        run_chunk(
+            chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
+            parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
+            observations, rewards, terminated, truncated, reports, final_observations,
+            final_reports,
+        )  # fmt: skip
+    return -1
+
+
+def draw_tasks(
+    settings: Any, parameters: Any, tasks: Any, words: Any, scratch: Any, key: Any
+) -> None:
+    """Fill ``tasks`` with draws of the split: task ``i`` is a function of ``key[0]`` and i."""
+    for index in prange(tasks.shape[0]):
+        draw_accepted(
+            settings[0], parameters[0], tasks[index], words[index], scratch[index],
+            fold(key[0], index),
+        )  # fmt: skip

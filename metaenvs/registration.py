@@ -1,0 +1,36 @@
+"""The ids of this package, as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+__all__ = ["IDS", "register_all"]
+
+KRAZY_WORLD = "metaenvs.krazy_world.env:KrazyWorld"
+EXPLORATION_BANDIT = "metaenvs.exploration_bandit:ExplorationBandit"
+
+IDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "metaenvs/KrazyWorld-v0": (KRAZY_WORLD, {"preset": "paper"}),
+    "metaenvs/KrazyWorldEasy-v0": (KRAZY_WORLD, {"preset": "easy"}),
+    "metaenvs/KrazyWorldMedium-v0": (KRAZY_WORLD, {"preset": "medium"}),
+    "metaenvs/KrazyWorldHard-v0": (KRAZY_WORLD, {"preset": "hard"}),
+    "metaenvs/KrazyWorldFirst-v0": (KRAZY_WORLD, {"preset": "first"}),
+    "metaenvs/KrazyWorldSecond-v0": (KRAZY_WORLD, {"preset": "second"}),
+    "metaenvs/KrazyWorldSecondDemo-v0": (KRAZY_WORLD, {"preset": "second-demo"}),
+    "metaenvs/ExplorationBandit-v0": (EXPLORATION_BANDIT, {}),
+}
+"""Id to (module:family, arguments); the classes are the family's name with Env or VectorEnv."""
+
+
+def register_all() -> None:
+    """Register every id with Gymnasium. No id has ``max_episode_steps``: gymnasium.make would cut
+    trials with it."""
+    for env_id, (entry_point, arguments) in IDS.items():
+        gym.register(
+            env_id,
+            entry_point=f"{entry_point}Env",
+            vector_entry_point=f"{entry_point}VectorEnv",
+            kwargs=arguments,
+        )

@@ -1,0 +1,58 @@
+"""From the seeds that users give to the keys of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metaenvs.kernels.random import fold
+
+__all__ = ["row_keys"]
+
+WORD_RANGE = 2**64
+
+
+def _seed_word(seed: Any) -> int:
+    """A seed as a 64-bit word; longer ones are condensed by NumPy's ``SeedSequence``."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"A seed must be an integer of at least 0, got {seed!r}.")
+    if seed < WORD_RANGE:
+        return int(seed)
+    return int(np.random.SeedSequence(int(seed)).generate_state(1, np.uint64)[0])
+
+
+def row_keys(
+    seed: int | Sequence[int | None] | None, num_envs: int, *, first_time: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Keys of rows (num_envs,) uint64, and which rows are given one.
+
+    Args:
+        seed: As in ``reset``: an integer (row r has ``seed + r``), a list of integers and None,
+            or None.
+        num_envs: Number of rows.
+        first_time: Rows (num_envs,) that never had a key; without a seed they get one from the
+            operating system.
+
+    Raises:
+        ValueError: A negative seed, one that is no integer, or a list of a wrong length.
+    """
+    seeds: list[int | None]
+    if seed is None:
+        seeds = [None] * num_envs
+    elif isinstance(seed, int | np.integer):
+        _seed_word(seed)
+        seeds = [int(seed) + row for row in range(num_envs)]
+    else:
+        seeds = list(seed)
+        if len(seeds) != num_envs:
+            raise ValueError(f"A list of seeds must have num_envs={num_envs}, got {len(seeds)}.")
+    given = np.array([single is not None for single in seeds], np.bool_)
+    words = np.random.SeedSequence().generate_state(num_envs, np.uint64)
+    for row, single in enumerate(seeds):
+        if single is not None:
+            words[row] = _seed_word(single)
+    keys: npt.NDArray[np.uint64] = fold(np.uint64(0), words)
+    return keys, given | first_time

@@ -1,0 +1,549 @@
+"""The vector environment of array families: many rows, each with its own hidden task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from metaenvs.batch import Batch, StepResult
+from metaenvs.episode_path import EpisodePaths
+from metaenvs.family import ArrayFamily
+from metaenvs.kernels.one_hot import code_offsets, write_one_hot
+from metaenvs.kernels.random import fold
+from metaenvs.options import read_reset_mask, refuse_unknown_options
+from metaenvs.seeding import row_keys
+from metaenvs.task_space import as_tasks
+from metaenvs.tasks import Tasks
+from metaenvs.trial_inputs import TrialInputs, TrialInputsKind
+
+__all__ = ["ArrayVectorEnv"]
+
+Array = npt.NDArray[Any]
+
+POOL_KEY_STREAM = 1
+SAMPLE_KEY_STREAM = 2
+DRAW_AT_ONCE = 256
+
+
+class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
+    """A batch of rows of one family behind Gymnasium's vector API.
+
+    Subclasses name their :attr:`family`; ``gymnasium.make_vec`` builds them. NumPy arrays go in
+    and out; every array that :meth:`step` returns is fresh.
+
+    Args:
+        num_envs: Number of rows.
+        split: Which tasks are met, one of the family's splits.
+        split_seed: Decides which tasks belong to "train" and to "test", and which are the first.
+        n_tasks: Meet only the first ``n_tasks`` tasks of the split; None is an unlimited stream
+            unless the family says otherwise for this split.
+        tasks: Meet these tasks instead, drawn with replacement.
+        task_weights: Their weights (n,), uniform if None.
+        task_visible: Append the task's description to the observation (the oracle baseline).
+        task_in_info: Add the whole task to ``info["task"]``.
+        one_hot: Expand categories to one-hot vectors (uint8).
+        episodes_per_trial: Episodes of one task in a trial; None is the family's default.
+        episode_steps: Limit of an episode in steps; None is the family's default.
+        max_episode_steps: Limit of a trial in steps; None is no limit.
+        trial_inputs: "dict" or "flat" to observe the previous action, reward and episode end as
+            well (see :class:`metaenvs.trial_inputs.TrialInputs`).
+        autoreset_mode: When a finished row begins its next trial.
+        render_mode: "rgb_array", "ansi" or None.
+        family_arguments: The family's own arguments.
+
+    Raises:
+        ValueError: An argument out of its range, with what was expected.
+        TypeError: An argument that the family does not have.
+    """
+
+    family: ClassVar[Callable[..., ArrayFamily]]
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        split: str = "train",
+        split_seed: int = 0,
+        n_tasks: int | None = None,
+        tasks: Tasks | Mapping[str, Any] | None = None,
+        task_weights: npt.ArrayLike | None = None,
+        task_visible: bool = False,
+        task_in_info: bool = False,
+        one_hot: bool = False,
+        episodes_per_trial: int | None = None,
+        episode_steps: int | None = None,
+        max_episode_steps: int | None = None,
+        trial_inputs: TrialInputsKind | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **family_arguments: Any,
+    ) -> None:
+        self._arguments = {
+            "num_envs": num_envs, "split": split, "split_seed": split_seed, "n_tasks": n_tasks,
+            "task_visible": task_visible, "task_in_info": task_in_info, "one_hot": one_hot,
+            "episodes_per_trial": episodes_per_trial, "episode_steps": episode_steps,
+            "max_episode_steps": max_episode_steps, "trial_inputs": trial_inputs,
+            "autoreset_mode": autoreset_mode, "render_mode": render_mode, **family_arguments,
+        }  # fmt: skip
+        family = type(self).family(task_visible=task_visible, **family_arguments)
+        self._family = family
+        self.num_envs = _at_least_one("num_envs", num_envs)
+        if split not in family.splits:
+            raise ValueError(f"split must be one of {family.splits}, got {split!r}.")
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(
+                f"render_mode must be None or one of {self.metadata['render_modes']}, "
+                f"got {render_mode!r}."
+            )
+        self.render_mode = render_mode
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.task_space = family.task_space
+        if episodes_per_trial is None:
+            episodes_per_trial = family.episodes_per_trial
+        self.episodes_per_trial = _at_least_one("episodes_per_trial", episodes_per_trial)
+        episode_steps = family.episode_steps if episode_steps is None else episode_steps
+        self.episode_steps = _at_least_one("episode_steps", episode_steps)
+        if max_episode_steps is not None:
+            _at_least_one("max_episode_steps", max_episode_steps)
+        self._same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
+        self._in_trials = self.episodes_per_trial > 1
+
+        space = family.observation_space
+        self._one_hot_offsets: npt.NDArray[np.int64] | None = None
+        base_space: gym.Space[Any] = space
+        if one_hot:
+            if not isinstance(space, gym.spaces.MultiDiscrete):
+                raise ValueError(f"one_hot needs an observation of codes, this one is {space}.")
+            self._one_hot_offsets = code_offsets(space.nvec)
+            width = int(np.sum(space.nvec, dtype=np.int64))
+            base_space = gym.spaces.Box(0, 1, (width,), np.uint8)
+        self.single_action_space = family.action_space
+        self._inputs: TrialInputs | None = None
+        if trial_inputs is not None:
+            self._inputs = TrialInputs(trial_inputs, base_space, family.action_space)
+        self.single_observation_space = self._inputs.space if self._inputs else base_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+        self._task_in_info = task_in_info
+        self._batch = Batch(
+            family,
+            self.num_envs,
+            split=split,
+            split_seed=split_seed,
+            episodes_per_trial=self.episodes_per_trial,
+            episode_steps=self.episode_steps,
+            max_episode_steps=max_episode_steps,
+            autoreset_mode=self.autoreset_mode,
+            final_observations=self._same_step or self._in_trials,
+        )
+        self._sample_key = fold(np.uint64(0), np.uint64(SAMPLE_KEY_STREAM))
+        self._num_sampled = 0
+        self._last_inputs: tuple[Array, Array, Array] | None = None
+        self._everywhere = np.ones(self.num_envs, np.bool_)
+        self._everywhere.flags.writeable = False
+        self._paths = EpisodePaths(self.num_envs)
+        self._begun = False
+        self._action_shape = (self.num_envs, *family.action_space.shape)
+        discrete = isinstance(family.action_space, gym.spaces.Discrete)
+        self._action_dtype = np.dtype(np.int64) if discrete else family.action_space.dtype
+        self._choose_pool(tasks, task_weights, split, split_seed, n_tasks)
+
+    # ------------------------------------------------------------------ Gymnasium's vector API
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin a new trial, hence a new task unless one is pinned, in all rows or in some.
+
+        Args:
+            seed: An integer gives row ``r`` the seed ``seed + r``; a list gives one each, where
+                None continues that row's stream; None continues all (or starts from the
+                operating system's entropy, the first time).
+            options: ``"task"``: pin this task (or :class:`Tasks`, one a row) and reset.
+                ``"reset_mask"``: a Boolean array (num_envs,), the rows to reset; the others go on.
+
+        Returns:
+            Observations and ``info`` of all rows; masks in ``info`` mark the rows reset.
+        """
+        refuse_unknown_options(options)
+        mask = read_reset_mask(options, self.num_envs)
+        keys, given = row_keys(seed, self.num_envs, first_time=self._batch.rows["trial"] < 0)
+        if not mask.all() and (self._batch.rows["trial"][~mask] < 0).any():
+            raise ValueError("options['reset_mask'] leaves out rows that were never reset.")
+        if options is not None and "task" in options:
+            self.set_task(options["task"], mask=mask)
+        seeded = given & mask
+        if seeded.any():
+            self._batch.rows["key"][seeded] = keys[seeded]
+            self._batch.rows["trial"][seeded] = -1
+            if mask.all():
+                self._sample_key = fold(keys[0], np.uint64(SAMPLE_KEY_STREAM))
+                self._num_sampled = 0
+        observation, reports = self._batch.begin(mask)
+        if self.render_mode is not None:
+            self._paths.follow(self._batch.rows, self._batch.states)
+        inputs = self._after_reset(observation, mask)
+        return inputs, self._info(reports, mask if not mask.all() else self._everywhere)
+
+    def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
+        """Act in every row.
+
+        Args:
+            actions: (num_envs,) integers, or (num_envs, ...) floats for a Box.
+
+        Returns:
+            Observation, reward (float64), terminated, truncated (bool), ``info``.
+
+        Raises:
+            ValueError: Actions of a wrong shape, kind or range; nothing has been stepped then.
+            gymnasium.error.ResetNeeded: Before the first reset, or a finished row in DISABLED
+                mode.
+        """
+        legal = self._as_actions(actions)
+        batch = self._batch
+        fresh: Any = None
+        if self._inputs is not None and not self._same_step:
+            fresh = batch.rows["finished"].copy()
+        result = batch.allocate()
+        refused = batch.step(legal, result)
+        if refused >= 0:
+            self._refuse(refused, legal)
+        terminated, truncated = result.terminated, result.truncated
+        info = self._info(result.report, self._everywhere)
+        if self._same_step:
+            fresh = terminated | truncated
+        observation = self._encode(result.observation)
+        if self._inputs is not None:
+            episode_end = result.report["episode_end"]
+            self._last_inputs = (legal, result.reward.copy(), episode_end)
+            observation = self._inputs.after(
+                observation, legal, result.reward, episode_end, fresh
+            )
+        if self._in_trials:
+            final = self._encode(result.final_observation)
+            info["episode_final_obs"] = final
+            info["_episode_final_obs"] = info["episode_end"] | terminated | truncated
+        if self._same_step and fresh.any():
+            self._add_final(info, result, legal, fresh)
+        if self.render_mode is not None:
+            self._paths.follow(self._batch.rows, self._batch.states)
+        return observation, result.reward, terminated, truncated, info
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Pictures (or texts) of all rows; see :meth:`render_row`."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs a render_mode; pass one to make_vec.")
+            return None
+        return tuple(self.render_row(row) for row in range(self.num_envs))
+
+    def render_row(self, row: int) -> Any:
+        """The picture (H, W, 3) uint8, or the text, of one row."""
+        draw = self._family.render_text if self.render_mode == "ansi" else self._family.render
+        if self.render_mode is None or draw is None:
+            raise ValueError("render_row needs render_mode='rgb_array' or 'ansi'.")
+        self._require_reset()
+        return draw(self._family.parameters[0], self._batch.tasks[row], self._paths[row])
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call a method by name; one answer, repeated per row as Gymnasium's API has it."""
+        attribute = getattr(self, name)
+        value = attribute(*args, **kwargs) if callable(attribute) else attribute
+        return (value,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute, repeated per row."""
+        return (getattr(self, name),) * self.num_envs
+
+    # ------------------------------------------------------------------ the task contract
+
+    def sample_tasks(self, n_tasks: int) -> Tasks:
+        """Draw tasks of the split (from the pool, where there is one) without entering them.
+
+        Successive calls give further tasks; a seeded reset of all rows starts the stream anew.
+        """
+        _at_least_one("n_tasks", n_tasks)
+        key = fold(self._sample_key, np.uint64(self._num_sampled))
+        self._num_sampled += 1
+        if len(self._batch.pool):
+            rng = np.random.Generator(np.random.Philox(key=int(key)))
+            weights = np.diff(self._batch.pool_cumulative, prepend=0.0)
+            chosen = rng.choice(len(weights), n_tasks, p=weights / weights.sum())
+            return self.pool[chosen]
+        return self._batch.draw(n_tasks, key)
+
+    def set_task(
+        self,
+        task: Tasks | Mapping[str, Any] | None,
+        *,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Pin a task from the next trial on; None unpins.
+
+        Args:
+            task: One task (a mapping, or ``Tasks`` of length 1), or ``Tasks`` of length
+                ``num_envs``.
+            mask: Rows concerned (num_envs,), all if None.
+
+        Raises:
+            ValueError: A task that is not whole, out of bounds or of a wrong shape.
+        """
+        chosen = self._everywhere if mask is None else np.asarray(mask)
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
+            raise ValueError(
+                f"mask must be a Boolean array of shape ({self.num_envs},), "
+                f"got {chosen.dtype} of shape {chosen.shape}."
+            )
+        if task is None:
+            self._batch.pin(None, chosen)
+            return
+        tasks = self.check_tasks(task)
+        if len(tasks) not in (1, self.num_envs):
+            raise ValueError(
+                f"set_task needs 1 or num_envs={self.num_envs} tasks, got {len(tasks)}; "
+                "to draw from many, pass tasks= to make_vec or call set_pool."
+            )
+        self._batch.pin(tasks, chosen)
+
+    def get_task(self) -> Tasks:
+        """The task of each row's current trial, ``Tasks`` of length ``num_envs``."""
+        self._require_reset()
+        return Tasks.from_records(self._batch.tasks)
+
+    def check_tasks(self, tasks: Tasks | Mapping[str, Any]) -> Tasks:
+        """Validate one task or ``Tasks`` against the family; ValueError or TypeError if wrong."""
+        checked = as_tasks(tasks, self.task_space)
+        self._family.check_tasks(checked)
+        return checked
+
+    @property
+    def pool(self) -> Tasks:
+        """The finite list of tasks that trials draw from (ValueError for a stream)."""
+        if not len(self._batch.pool):
+            raise ValueError("This environment draws an unlimited stream of tasks; no pool.")
+        return Tasks.from_records(self._batch.pool.view(self._family.task_dtype)[:, 0])
+
+    def set_pool(
+        self, tasks: Tasks | Mapping[str, Any] | None, weights: npt.ArrayLike | None = None
+    ) -> None:
+        """Exchange the pool, from the next trial on; None goes back to the family's stream."""
+        if tasks is None:
+            self._batch.set_pool(None, None)
+            return
+        checked = self.check_tasks(tasks)
+        if len(checked) == 0:
+            raise ValueError("A pool needs at least one task, got none.")
+        normalised = None
+        if weights is not None:
+            array = np.asarray(weights, np.float64)
+            fine = array.shape == (len(checked),) and np.isfinite(array).all()
+            if not fine or (array < 0).any() or array.sum() <= 0:
+                raise ValueError(
+                    f"task weights must be {len(checked)} finite numbers of at least 0 and not "
+                    f"all 0, got shape {array.shape}."
+                )
+            normalised = array / array.sum()
+        self._batch.set_pool(checked, normalised)
+
+    # ------------------------------------------------------------------ exact state
+
+    def get_state(self) -> dict[str, Array]:
+        """The whole state as plain named arrays, exact in the middle of an episode."""
+        batch = self._batch
+        state: dict[str, Array] = {}
+        records = {"rows": batch.rows, "tasks": batch.tasks, "states": batch.states}
+        for prefix, array in records.items():
+            assert array.dtype.names is not None
+            for name in array.dtype.names:
+                state[f"{prefix}/{name}"] = array[name].copy()
+        state["pins"] = batch.pins.copy()
+        state["pool"] = batch.pool.copy()
+        state["pool_cumulative"] = batch.pool_cumulative.copy()
+        state["sample_key"] = np.array([self._sample_key], np.uint64)
+        state["num_sampled"] = np.array([self._num_sampled], np.int64)
+        if self._last_inputs is not None:
+            for name, array in zip(LAST_INPUTS, self._last_inputs, strict=True):
+                state[f"last/{name}"] = array.copy()
+        return state
+
+    def set_state(self, state: Mapping[str, Array]) -> None:
+        """Restore what :meth:`get_state` gave, of an environment made alike.
+
+        Raises:
+            ValueError: Arrays missing, unknown, or of other shapes or dtypes; nothing is changed.
+        """
+        template = self.get_state()
+        variable = {"pins", "pool", "pool_cumulative"}
+        optional = {f"last/{name}" for name in LAST_INPUTS}
+        wrong = sorted((set(template) ^ set(state)) - optional)
+        for name in sorted(set(template) & set(state) - optional):
+            expected, given = template[name], np.asarray(state[name])
+            compared = 1 if name in variable else 0
+            if expected.shape[compared:] != given.shape[compared:] or (
+                expected.dtype != given.dtype
+            ):
+                wrong.append(f"{name}: expected {expected.dtype}{list(expected.shape)}, "
+                             f"got {given.dtype}{list(given.shape)}")  # fmt: skip
+        if wrong:
+            raise ValueError(f"set_state needs the arrays of an environment made alike: {wrong}.")
+        batch = self._batch
+        records = {"rows": batch.rows, "tasks": batch.tasks, "states": batch.states}
+        for prefix, array in records.items():
+            assert array.dtype.names is not None
+            for name in array.dtype.names:
+                array[name] = state[f"{prefix}/{name}"]
+        batch.pins = np.ascontiguousarray(state["pins"])
+        batch.pool = np.ascontiguousarray(state["pool"])
+        batch.pool_cumulative = np.ascontiguousarray(state["pool_cumulative"])
+        self._sample_key = np.uint64(state["sample_key"][0])
+        self._num_sampled = int(state["num_sampled"][0])
+        self._last_inputs = None
+        if "last/action" in state:
+            action, reward, end = (np.array(state[f"last/{name}"]) for name in LAST_INPUTS)
+            self._last_inputs = (action, reward, end)
+        self._paths = EpisodePaths(self.num_envs)
+        self._paths.follow(batch.rows, batch.states)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arguments": self._arguments, "state": self.get_state(), "spec": self.spec}
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        type(self).__init__(self, **pickled["arguments"])
+        self.spec = pickled["spec"]
+        self.set_state(pickled["state"])
+
+    # ------------------------------------------------------------------ the inside
+
+    def _choose_pool(
+        self, tasks: Any, weights: Any, split: str, split_seed: int, n_tasks: int | None
+    ) -> None:
+        """Set the pool from ``tasks``, or from the split where that is a finite list."""
+        if tasks is not None:
+            if n_tasks is not None:
+                raise ValueError("Pass either tasks or n_tasks, got both.")
+            self.set_pool(tasks, weights)
+            return
+        if weights is not None:
+            raise ValueError("task_weights needs tasks, got none.")
+        n_tasks = self._family.n_tasks.get(split) if n_tasks is None else n_tasks
+        accept = self._family.accept_tasks
+        if n_tasks is None:
+            if accept is not None:
+                raise ValueError(
+                    "This family's filter on tasks needs a finite list: pass n_tasks."
+                )
+            return
+        _at_least_one("n_tasks", n_tasks)
+        key = fold(fold(np.uint64(0), np.uint64(POOL_KEY_STREAM)), np.uint64(split_seed))
+        parts: list[Tasks] = []
+        while sum(map(len, parts)) < n_tasks:
+            part = self._batch.draw(DRAW_AT_ONCE, fold(key, np.uint64(len(parts))))
+            parts.append(part if accept is None else part[accept(part)])
+        self._batch.set_pool(Tasks.concatenate(parts)[:n_tasks], None)
+
+    def _as_actions(self, actions: Any) -> Array:
+        """Actions in the kernels' dtype; ranges are the kernel's to check."""
+        if not self._begun:
+            self._require_reset()
+        array = np.asarray(actions)
+        if array.shape != self._action_shape:
+            raise ValueError(f"actions must have shape {self._action_shape}, got {array.shape}.")
+        if array.dtype != self._action_dtype or not array.flags.c_contiguous:
+            if array.dtype.kind not in ("iu" if self._action_dtype == np.int64 else "iuf"):
+                raise ValueError(
+                    f"actions must be {self._action_dtype} numbers, got dtype {array.dtype}."
+                )
+            array = np.ascontiguousarray(array, self._action_dtype)
+        return array
+
+    def _refuse(self, row: int, actions: Array) -> None:
+        """Say why ``row`` may not be stepped."""
+        if self._batch.rows["finished"][row] and self.autoreset_mode != AutoresetMode.NEXT_STEP:
+            finished = np.flatnonzero(self._batch.rows["finished"]).tolist()
+            raise gym.error.ResetNeeded(
+                f"Rows {finished[:8]} have finished their trial; reset them "
+                "(options={'reset_mask': mask} for some of a batch) before the next step."
+            )
+        raise ValueError(
+            f"actions must lie in {self.single_action_space}, got {actions[row].tolist()} "
+            f"in row {row}."
+        )
+
+    def _require_reset(self) -> None:
+        self._begun = bool((self._batch.rows["trial"] >= 0).all())
+        if not self._begun:
+            raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
+
+    def _encode(self, observation: Array) -> Array:
+        if self._one_hot_offsets is None:
+            return observation
+        width = int(np.sum(self._family.observation_space.nvec, dtype=np.int64))  # type: ignore[union-attr]
+        output = np.zeros((len(observation), width), np.uint8)
+        if len(observation):
+            write_one_hot(observation, self._one_hot_offsets, output)
+        return output
+
+    def _after_reset(self, observation: Array, mask: npt.NDArray[np.bool_]) -> Any:
+        encoded = self._encode(observation)
+        if self._inputs is None:
+            return encoded
+        if mask.all() or self._last_inputs is None:
+            self._last_inputs = None
+            return self._inputs.start(encoded)
+        return self._inputs.after(encoded, *self._last_inputs, mask)
+
+    def _info(self, reports: Array, mask: Array) -> dict[str, Any]:
+        """Named arrays of a batch of reports, each with its mask as Gymnasium has it."""
+        info: dict[str, Any] = {}
+        assert reports.dtype.names is not None
+        for name in reports.dtype.names:
+            info[name] = reports[name]
+            info[f"_{name}"] = mask
+        if self._task_in_info:
+            tasks = self.get_task()
+            info["task"] = {name: tasks[name] for name in tasks.keys()}  # noqa: SIM118
+            info["_task"] = mask
+        return info
+
+    def _add_final(
+        self, info: dict[str, Any], result: StepResult, actions: Array, ended: Array
+    ) -> None:
+        """SAME_STEP: the observation and info with which trials ended in this step."""
+        rows = np.flatnonzero(ended)
+        inputs: Any = self._encode(result.final_observation[rows])
+        if self._inputs is not None:
+            always = np.ones(len(rows), np.bool_)
+            inputs = self._inputs.after(inputs, actions[rows], result.reward[rows], always, None)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for position, row in enumerate(rows):
+            final_obs[row] = (
+                {name: value[position] for name, value in inputs.items()}
+                if isinstance(inputs, dict)
+                else inputs[position]
+            )
+        final_info = {}
+        for name in result.final_report.dtype.names:
+            final_info[name] = result.final_report[name]
+            final_info[f"_{name}"] = ended
+        info["final_obs"], info["_final_obs"] = final_obs, ended
+        info["final_info"], info["_final_info"] = final_info, ended
+
+
+LAST_INPUTS = ("action", "reward", "episode_end")
+
+
+def _at_least_one(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    return int(value)

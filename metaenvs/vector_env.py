@@ -39,7 +39,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     Args:
         num_envs: Number of rows.
-        split: Which tasks are met, one of the family's splits.
+        split: Which tasks are met, one of the family's splits; None is the family's first.
         split_seed: Decides which tasks belong to "train" and to "test", and which are the first.
         n_tasks: Meet only the first ``n_tasks`` tasks of the split; None is an unlimited stream
             unless the family says otherwise for this split.
@@ -69,7 +69,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self,
         num_envs: int = 1,
         *,
-        split: str = "train",
+        split: str | None = None,
         split_seed: int = 0,
         n_tasks: int | None = None,
         tasks: Tasks | Mapping[str, Any] | None = None,
@@ -95,6 +95,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         family = type(self).family(task_visible=task_visible, **family_arguments)
         self._family = family
         self.num_envs = _at_least_one("num_envs", num_envs)
+        split = family.splits[0] if split is None else split
         if split not in family.splits:
             raise ValueError(f"split must be one of {family.splits}, got {split!r}.")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:

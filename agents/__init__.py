@@ -1,0 +1,3 @@
+"""Reference agents for meta-reinforcement learning, and the command line."""
+
+DISTRIBUTION = "metaenvs"

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from metaenvs.registration import register_all
 
 if TYPE_CHECKING:
+    from metaenvs.checker import check_meta_env
     from metaenvs.tasks import Tasks
 
-__all__ = ["Tasks", "__version__"]
+__all__ = ["Tasks", "__version__", "check_meta_env"]
 
 __version__ = "0.1.0"
 
-LAZY = {"Tasks": "metaenvs.tasks"}
+LAZY = {"Tasks": "metaenvs.tasks", "check_meta_env": "metaenvs.checker"}
 
 
 def __getattr__(name: str) -> Any:

@@ -41,4 +41,4 @@ def read_reset_mask(
         )
     if not mask.any():
         raise ValueError("options['reset_mask'] must name at least one row, got none.")
-    return mask
+    return mask.copy()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from metaenvs.kernels.random import fold
 
-__all__ = ["row_keys"]
+__all__ = ["derive_key", "row_keys"]
 
 WORD_RANGE = 2**64
 
@@ -22,6 +22,14 @@ def _seed_word(seed: Any) -> int:
     if seed < WORD_RANGE:
         return int(seed)
     return int(np.random.SeedSequence(int(seed)).generate_state(1, np.uint64)[0])
+
+
+def derive_key(key: int | np.uint64, *numbers: int) -> np.uint64:
+    """Key of a sub-stream of a sub-stream ... of ``key``, one level for each of ``numbers``."""
+    keys = np.array([key], np.uint64)  # NumPy warns where scalars overflow, not where arrays do.
+    for number in numbers:
+        keys = fold(keys, np.array([number], np.uint64))
+    return np.uint64(keys[0])
 
 
 def row_keys(

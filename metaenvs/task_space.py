@@ -80,12 +80,15 @@ def validate_tasks(tasks: Tasks, task_space: gym.spaces.Dict) -> Tasks:
             raise ValueError(f"Task parameter {name!r} must be numeric, got dtype {values.dtype}.")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"Task parameter {name!r} must be finite, got NaN or infinity.")
-        exact = space.dtype.kind == "f" or bool((values == np.trunc(values)).all())
+        if space.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                fine = np.isfinite(values.astype(space.dtype))
+        else:
+            fine = values == np.trunc(values)
         low, high = _bounds(space)
-        inside = (values >= low) & (values <= high)
-        if not exact or not inside.all():
-            offending = inside if exact else values == np.trunc(values)
-            index = int(np.argmin(offending.reshape(len(values), -1).all(axis=1)))
+        fine &= (values >= low) & (values <= high)
+        if not fine.all():
+            index = int(np.argmin(fine.reshape(len(values), -1).all(axis=1)))
             raise ValueError(
                 f"Task parameter {name!r} must lie in {space}, got {values[index].tolist()} "
                 f"in task {index}."

@@ -15,9 +15,8 @@ from metaenvs.batch import Batch, StepResult
 from metaenvs.episode_path import EpisodePaths
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels.one_hot import code_offsets, write_one_hot
-from metaenvs.kernels.random import fold
 from metaenvs.options import read_reset_mask, refuse_unknown_options
-from metaenvs.seeding import row_keys
+from metaenvs.seeding import derive_key, row_keys
 from metaenvs.task_space import as_tasks
 from metaenvs.tasks import Tasks
 from metaenvs.trial_inputs import TrialInputs, TrialInputsKind
@@ -98,6 +97,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         split = family.splits[0] if split is None else split
         if split not in family.splits:
             raise ValueError(f"split must be one of {family.splits}, got {split!r}.")
+        if not isinstance(split_seed, int | np.integer) or not 0 <= split_seed < 2**64:
+            raise ValueError(f"split_seed must be an integer from 0 to 2**64 - 1, got {split_seed!r}.")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
@@ -146,9 +147,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             autoreset_mode=self.autoreset_mode,
             final_observations=self._same_step or self._in_trials,
         )
-        self._sample_key = fold(np.uint64(0), np.uint64(SAMPLE_KEY_STREAM))
+        self._sample_key = derive_key(0, SAMPLE_KEY_STREAM)
         self._num_sampled = 0
-        self._last_inputs: tuple[Array, Array, Array] | None = None
+        self._last_inputs: tuple[Array, ...] | None = None
         self._everywhere = np.ones(self.num_envs, np.bool_)
         self._everywhere.flags.writeable = False
         self._paths = EpisodePaths(self.num_envs)
@@ -189,8 +190,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if seeded.any():
             self._batch.rows["key"][seeded] = keys[seeded]
             self._batch.rows["trial"][seeded] = -1
-            if mask.all():
-                self._sample_key = fold(keys[0], np.uint64(SAMPLE_KEY_STREAM))
+            if seeded.all():
+                self._sample_key = derive_key(keys[0], SAMPLE_KEY_STREAM)
                 self._num_sampled = 0
         observation, reports = self._batch.begin(mask)
         if self.render_mode is not None:
@@ -228,7 +229,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         observation = self._encode(result.observation)
         if self._inputs is not None:
             episode_end = result.report["episode_end"]
-            self._last_inputs = (legal, result.reward.copy(), episode_end)
+            self._last_inputs = (legal.copy(), result.reward.copy(), episode_end.copy(), fresh.copy())
             observation = self._inputs.after(
                 observation, legal, result.reward, episode_end, fresh
             )
@@ -275,7 +276,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         Successive calls give further tasks; a seeded reset of all rows starts the stream anew.
         """
         _at_least_one("n_tasks", n_tasks)
-        key = fold(self._sample_key, np.uint64(self._num_sampled))
+        key = derive_key(self._sample_key, self._num_sampled)
         self._num_sampled += 1
         if len(self._batch.pool):
             rng = np.random.Generator(np.random.Philox(key=int(key)))
@@ -398,21 +399,26 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                              f"got {given.dtype}{list(given.shape)}")  # fmt: skip
         if wrong:
             raise ValueError(f"set_state needs the arrays of an environment made alike: {wrong}.")
+        lengths = {name: len(state[name]) for name in variable}
+        if lengths["pins"] not in (0, self.num_envs) or (
+            lengths["pool"] != lengths["pool_cumulative"]
+        ):
+            raise ValueError(f"set_state got pins and pools of lengths that do not fit: {lengths}.")
         batch = self._batch
         records = {"rows": batch.rows, "tasks": batch.tasks, "states": batch.states}
         for prefix, array in records.items():
             assert array.dtype.names is not None
             for name in array.dtype.names:
                 array[name] = state[f"{prefix}/{name}"]
-        batch.pins = np.ascontiguousarray(state["pins"])
-        batch.pool = np.ascontiguousarray(state["pool"])
-        batch.pool_cumulative = np.ascontiguousarray(state["pool_cumulative"])
+        batch.pins = np.array(state["pins"], order="C")
+        batch.pool = np.array(state["pool"], order="C")
+        batch.pool_cumulative = np.array(state["pool_cumulative"], order="C")
         self._sample_key = np.uint64(state["sample_key"][0])
         self._num_sampled = int(state["num_sampled"][0])
+        self._begun = False
         self._last_inputs = None
         if "last/action" in state:
-            action, reward, end = (np.array(state[f"last/{name}"]) for name in LAST_INPUTS)
-            self._last_inputs = (action, reward, end)
+            self._last_inputs = tuple(np.array(state[f"last/{name}"]) for name in LAST_INPUTS)
         self._paths = EpisodePaths(self.num_envs)
         self._paths.follow(batch.rows, batch.states)
 
@@ -446,10 +452,10 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 )
             return
         _at_least_one("n_tasks", n_tasks)
-        key = fold(fold(np.uint64(0), np.uint64(POOL_KEY_STREAM)), np.uint64(split_seed))
+        key = derive_key(0, POOL_KEY_STREAM, split_seed)
         parts: list[Tasks] = []
         while sum(map(len, parts)) < n_tasks:
-            part = self._batch.draw(DRAW_AT_ONCE, fold(key, np.uint64(len(parts))))
+            part = self._batch.draw(DRAW_AT_ONCE, derive_key(key, len(parts)))
             parts.append(part if accept is None else part[accept(part)])
         self._batch.set_pool(Tasks.concatenate(parts)[:n_tasks], None)
 
@@ -502,7 +508,10 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if mask.all() or self._last_inputs is None:
             self._last_inputs = None
             return self._inputs.start(encoded)
-        return self._inputs.after(encoded, *self._last_inputs, mask)
+        action, reward, episode_end, fresh = self._last_inputs
+        fresh = fresh | mask
+        self._last_inputs = (action, reward, episode_end, fresh)
+        return self._inputs.after(encoded, action, reward, episode_end, fresh)
 
     def _info(self, reports: Array, mask: Array) -> dict[str, Any]:
         """Named arrays of a batch of reports, each with its mask as Gymnasium has it."""
@@ -541,7 +550,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         info["final_info"], info["_final_info"] = final_info, ended
 
 
-LAST_INPUTS = ("action", "reward", "episode_end")
+LAST_INPUTS = ("action", "reward", "episode_end", "fresh")
 
 
 def _at_least_one(name: str, value: Any) -> int:

@@ -1,0 +1,1 @@
+"""How agents are evaluated: one protocol of adaptation, one table of results."""

@@ -1,0 +1,77 @@
+"""The evaluation table: one row per episode, from which all statistics are made."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EvaluationRow", "read_table", "returns_by_episode", "write_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRow:
+    """One episode of one rollout on one task."""
+
+    agent: str
+    family: str
+    split: str
+    task_id: int
+    rollout: int
+    episode: int
+    episode_return: float
+    length: int
+    env_steps_before: int
+    """Steps that the agent had spent on the task when the episode began."""
+    success: float
+    """1 or 0; NaN where the family has no notion of it."""
+    run: str = ""
+
+
+def write_table(path: str | os.PathLike[str], rows: Sequence[EvaluationRow]) -> None:
+    """Write rows as CSV, whole or not at all."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".partial")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(EvaluationRow)])
+            writer.writeheader()
+            writer.writerows(asdict(row) for row in rows)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_table(path: str | os.PathLike[str]) -> list[EvaluationRow]:
+    """Read what :func:`write_table` wrote; ValueError where it is something else."""
+    kinds = {"int": int, "float": float, "str": str}
+    columns = {field.name: kinds[str(field.type)] for field in fields(EvaluationRow)}
+    with open(path, newline="") as file:
+        reader = csv.DictReader(file)
+        if set(reader.fieldnames or ()) != set(columns):
+            raise ValueError(
+                f"{os.fspath(path)} is no evaluation table: expected the columns "
+                f"{sorted(columns)}, got {sorted(reader.fieldnames or ())}."
+            )
+        return [
+            EvaluationRow(**{name: kind(line[name]) for name, kind in columns.items()})
+            for line in reader
+        ]
+
+
+def returns_by_episode(rows: Sequence[EvaluationRow]) -> npt.NDArray[np.float64]:
+    """Returns (task and rollout, episode) of a table that holds one agent on one split."""
+    num_episodes = 1 + max(row.episode for row in rows)
+    returns = np.full((len(rows) // num_episodes, num_episodes), np.nan)
+    places: dict[tuple[int, int], int] = {}
+    for row in rows:
+        place = places.setdefault((row.task_id, row.rollout), len(places))
+        returns[place, row.episode] = row.episode_return
+    return returns

@@ -1,0 +1,288 @@
+"""RL² and E-RL²: a recurrent policy that learns within a trial.
+
+RL² (Duan et al. 2016; Wang et al. 2016) trains a recurrent policy over trials of several episodes
+of one hidden task. It reads the observation, the previous action, reward and episode-end flag;
+its memory is kept through the trial and empty at its start; its objective is the reward of the
+whole trial.
+
+E-RL² (Stadie et al. 2018, section 3.2) differs by one mask: rewards of the first
+``explore_episodes`` episodes count nothing in the returns (equation 8), though the policy still
+reads them. With ``explore_episodes=0`` it is RL², bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents.gru import GRU
+from agents.networks import TrialEncoder, linear
+from agents.policies import policy_head
+from agents.ppo import clipped_surrogate_loss, standardise
+from agents.returns import explore_mask, generalised_advantages
+from agents.rollouts import Trials, collect_trials, pack
+
+__all__ = ["RL2Config", "RL2Policy", "make_env", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RL2Config:
+    """RL² on a family of tasks."""
+
+    env_id: str = "metaenvs/KrazyWorld-v0"
+    """Id of the family."""
+    env_arguments: dict[str, Any] = field(default_factory=dict)
+    """The family's own arguments."""
+    episodes_per_trial: int = 5
+    """Episodes of one task in a trial (Stadie et al.: 5)."""
+    explore_episodes: int = 0
+    """E-RL²'s p: episodes whose rewards do not count (Stadie et al.: 3); 0 is RL²."""
+    discount_explore: bool = True
+    """Whether steps of those episodes are discounted, as in equation 8; False spares the exploit
+    episodes' return a discount by the length of the exploration."""
+    seed: int = 0
+    """Decides the weights, the tasks, the episodes and the actions."""
+    total_env_steps: int = 3_000_000
+    """Training ends with the rollout that reaches it."""
+    num_envs: int = 128
+    """Trials collected in each iteration."""
+    hidden_size: int = 64
+    """Width of the encoder and of the memory."""
+    learning_rate: float = 1e-3
+    """Of Adam; it falls linearly to a tenth by the end."""
+    epochs: int = 4
+    """Passes over the trials of an iteration."""
+    num_minibatches: int = 2
+    """Parts that the trials of an epoch are divided into."""
+    discount: float = 0.99
+    """Gamma."""
+    trace_decay: float = 0.95
+    """Lambda of the generalised advantage estimates."""
+    standardise_advantages: bool = True
+    """Whether advantages are brought to deviation 1; False keeps the entropy bonus in units of
+    reward, which an objective with a tempting safe choice needs."""
+    clip: float = 0.2
+    """Of the probability ratio."""
+    entropy_weight: float = 0.01
+    """Weight of the entropy bonus; it falls linearly to a tenth by the end."""
+    value_weight: float = 0.5
+    """Weight of the squared error of the values."""
+    max_gradient_norm: float = 0.5
+    """Global norm that gradients are clipped to."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "episodes_per_trial must be at least 1": self.episodes_per_trial >= 1,
+            "explore_episodes must be from 0 to episodes_per_trial - 1": (
+                0 <= self.explore_episodes < self.episodes_per_trial
+            ),
+            "total_env_steps must be at least 1": self.total_env_steps >= 1,
+            "num_envs must be at least num_minibatches": self.num_envs >= self.num_minibatches >= 1,
+            "hidden_size must be at least 1": self.hidden_size >= 1,
+            "epochs must be at least 1": self.epochs >= 1,
+            "learning_rate must be positive": self.learning_rate > 0,
+            "discount must be from 0 to 1": 0 <= self.discount <= 1,
+            "trace_decay must be from 0 to 1": 0 <= self.trace_decay <= 1,
+            "clip must be positive": self.clip > 0,
+            "entropy_weight must be at least 0": self.entropy_weight >= 0,
+        }
+        for expectation, holds in checks.items():
+            if not holds:
+                name = expectation.split()[0]
+                raise ValueError(f"{expectation}, got {getattr(self, name)!r}.")
+
+
+class RL2Policy(nn.Module):
+    """Encoder, memory, and heads for the action and the value.
+
+    Args:
+        observation_space, action_space: Spaces of one row, without trial inputs.
+        hidden_size: Width of the encoder and of the memory.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        hidden_size: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.encoder = TrialEncoder(observation_space, action_space, hidden_size, generator)
+        self.memory = GRU(hidden_size, hidden_size, generator)
+        self.action = policy_head(action_space, hidden_size, generator)
+        self.value = linear(hidden_size, 1, 1.0, generator)
+
+    @torch.no_grad()
+    def act(
+        self, indices: Tensor, values: Tensor, memory: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step of all rows: actions, log-probabilities, values and the new memory.
+
+        Without a generator, the most probable actions.
+        """
+        memory = self.memory.step(self.encoder(indices, values), memory)
+        action, log_probability = self.action.sample(memory, generator)
+        return action, log_probability, self.value(memory)[:, 0], memory
+
+    def evaluate(
+        self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Packed trials, unrolled from their starts: log-probabilities, entropies and values."""
+        features = self.memory(self.encoder(indices, values), batch_sizes)
+        log_probabilities, entropies = self.action.evaluate(features, actions)
+        return log_probabilities, entropies, self.value(features)[:, 0]
+
+
+def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """The training environment: a new trial in every row, whose end begins the next one."""
+    return gym.make_vec(
+        config.env_id,
+        num_envs=config.num_envs,
+        episodes_per_trial=config.episodes_per_trial,
+        trial_inputs="dict",
+        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
+        **config.env_arguments,
+    )
+
+
+def advantages_of(trials: Trials, config: RL2Config) -> tuple[Tensor, Tensor]:
+    """Advantages and returns (time, rows) under the objective: E-RL²'s mask is here."""
+    counts = explore_mask(trials.episode_index, config.explore_episodes)
+    discounts = torch.full_like(trials.rewards, config.discount)
+    if not config.discount_explore:
+        discounts = torch.where(counts > 0, discounts, 1.0)
+    return generalised_advantages(
+        trials.rewards * counts,
+        trials.values,
+        trials.alive,
+        trials.bootstrap,
+        discounts=discounts,
+        trace_decay=config.trace_decay,
+    )
+
+
+def update(
+    policy: RL2Policy,
+    optimiser: torch.optim.Optimizer,
+    trials: Trials,
+    config: RL2Config,
+    entropy_weight: float,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Some epochs of PPO on whole trials; answers the mean losses."""
+    advantages, returns = advantages_of(trials, config)
+    if config.standardise_advantages:
+        advantages[trials.alive] = standardise(advantages[trials.alive])
+    totals = torch.zeros(4)
+    for _ in range(config.epochs):
+        rows = torch.randperm(trials.alive.shape[1], generator=generator)
+        for part in rows.chunk(config.num_minibatches):
+            packed = pack(trials.alive, part)
+            log_probabilities, entropies, values = policy.evaluate(
+                packed.take(trials.indices),
+                packed.take(trials.values_in),
+                packed.take(trials.actions),
+                packed.batch_sizes,
+            )
+            old_log_probabilities = packed.take(trials.log_probabilities)
+            policy_loss = clipped_surrogate_loss(
+                log_probabilities, old_log_probabilities, packed.take(advantages), config.clip
+            )
+            value_loss = (values - packed.take(returns)).square().mean()
+            entropy = entropies.mean()
+            loss = policy_loss + config.value_weight * value_loss - entropy_weight * entropy
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient_norm)
+            optimiser.step()
+            with torch.no_grad():
+                divergence = (old_log_probabilities - log_probabilities).mean()
+                totals += torch.stack([policy_loss, value_loss, entropy, divergence])
+    means = (totals / (config.epochs * config.num_minibatches)).tolist()
+    return dict(zip(("policy", "value", "entropy", "divergence"), means, strict=True))
+
+
+def train(
+    config: RL2Config,
+    report: Callable[[dict[str, float]], None] = lambda metrics: None,
+) -> RL2Policy:
+    """Train until ``config.total_env_steps``.
+
+    Args:
+        config: What to train, on what, for how long.
+        report: Called after each iteration with its metrics.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        FloatingPointError: A loss that is not finite; the message says at which step.
+    """
+    env = make_env(config)
+    weight_seed, action_seed, batch_seed, env_seed = np.random.SeedSequence(config.seed).spawn(4)
+    weight_generator, action_generator, batch_generator = (
+        torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+        for seed in (weight_seed, action_seed, batch_seed)
+    )
+    spaces = env.single_observation_space
+    assert isinstance(spaces, gym.spaces.Dict)
+    policy = RL2Policy(
+        spaces["observation"], env.single_action_space, config.hidden_size, weight_generator
+    )
+    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+    row_seeds: list[int] | None = env_seed.generate_state(config.num_envs, np.uint64).tolist()
+    num_env_steps, iteration, started = 0, 0, time.perf_counter()
+
+    def act(indices: Tensor, values: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+        return policy.act(indices, values, memory, action_generator)
+
+    while num_env_steps < config.total_env_steps:
+        remaining = 1.0 - 0.9 * num_env_steps / config.total_env_steps
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * remaining
+        begun = time.perf_counter()
+        trials = collect_trials(
+            env, act, policy.encoder.prepare, policy.memory.start(config.num_envs), seed=row_seeds
+        )
+        row_seeds = None
+        collected = time.perf_counter()
+        losses = update(
+            policy, optimiser, trials, config, config.entropy_weight * remaining, batch_generator
+        )
+        num_env_steps += trials.num_steps
+        iteration += 1
+        if not all(np.isfinite(value) for value in losses.values()):
+            raise FloatingPointError(
+                f"A loss is not finite after {num_env_steps} env steps: {losses}. "
+                "A smaller learning_rate usually mends it."
+            )
+        returns = trials.episode_returns(config.episodes_per_trial)
+        now = time.perf_counter()
+        report(
+            {
+                "iteration": iteration,
+                "env_steps": num_env_steps,
+                "train/return": float(returns.sum(1).mean()),
+                **{
+                    f"train/return_episode_{episode + 1}": float(returns[:, episode].mean())
+                    for episode in range(config.episodes_per_trial)
+                },
+                "train/trial_length": trials.num_steps / config.num_envs,
+                **{f"loss/{name}": value for name, value in losses.items()},
+                "time/env_steps_per_second": num_env_steps / (now - started),
+                "time/rollout": collected - begun,
+                "time/update": now - collected,
+                "time/elapsed": now - started,
+            }
+        )
+    env.close()
+    return policy

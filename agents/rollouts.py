@@ -1,0 +1,150 @@
+"""Collecting whole trials from a vector environment, one per row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+__all__ = ["PackedTrials", "Trials", "collect_trials", "pack"]
+
+Act = Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor, Tensor, Any]]
+"""Prepared inputs and memory to action, log-probability, value and memory (all row-first)."""
+
+
+@dataclass
+class Trials:
+    """One trial per row; time first, and steps after a trial's end are not ``alive``."""
+
+    indices: Tensor
+    """Prepared categories of the inputs (time, rows, codes) int64."""
+    values_in: Tensor
+    """Prepared values of the inputs (time, rows, values)."""
+    actions: Tensor
+    """(time, rows, ...)"""
+    log_probabilities: Tensor
+    """Of the actions, when they were taken (time, rows)."""
+    values: Tensor
+    """Predicted when the actions were taken (time, rows)."""
+    rewards: Tensor
+    """(time, rows) float32"""
+    episode_index: Tensor
+    """Of the episode that the step belongs to (time, rows) int64."""
+    alive: Tensor
+    """(time, rows) bool"""
+    bootstrap: Tensor
+    """Value after the last step (rows,), 0 where the trial terminated."""
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps that belong to the trials."""
+        return int(self.alive.sum())
+
+    def episode_returns(self, num_episodes: int) -> npt.NDArray[np.float64]:
+        """Undiscounted return of each episode (rows, num_episodes)."""
+        rewards = torch.where(self.alive, self.rewards, 0.0).double()
+        returns = torch.zeros(num_episodes, rewards.shape[1], dtype=torch.float64)
+        returns.scatter_add_(0, self.episode_index.clamp(max=num_episodes - 1).cpu(), rewards.cpu())
+        return returns.t().numpy()
+
+
+@dataclass
+class PackedTrials:
+    """Where the steps of some trials lie when packed: time-major, longest trial first."""
+
+    times: Tensor
+    rows: Tensor
+    batch_sizes: list[int]
+
+    def take(self, array: Tensor) -> Tensor:
+        """The packed steps (steps, ...) of a (time, rows, ...) array."""
+        return array[self.times, self.rows]
+
+
+def pack(alive: Tensor, rows: Tensor) -> PackedTrials:
+    """Pack the trials of ``rows`` given which of their steps are ``alive`` (time, all rows)."""
+    lengths = alive[:, rows].sum(0)
+    order = torch.argsort(lengths, descending=True, stable=True)
+    rows, lengths = rows[order], lengths[order]
+    present = torch.arange(int(lengths[0]), device=alive.device)[:, None] < lengths
+    times, columns = present.nonzero(as_tuple=True)
+    return PackedTrials(times, rows[columns], present.sum(1).tolist())
+
+
+def collect_trials(
+    env: gym.vector.VectorEnv[Any, Any, Any],
+    act: Act,
+    prepare: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]],
+    memory: Any,
+    *,
+    seed: list[int] | None = None,
+) -> Trials:
+    """Reset every row to a new trial and play it to its end.
+
+    Rows whose trial has ended go on acting until the last has, and what they do is not kept: one
+    trial of each row, whatever its length, is an unbiased sample of trials.
+
+    Args:
+        env: In SAME_STEP mode with ``trial_inputs="dict"``.
+        act: The policy.
+        prepare: Turns trial inputs into indices and values (as ``TrialEncoder.prepare``).
+        memory: The policy's memory at the start of a trial.
+        seed: Seeds of the rows, at the run's first rollout.
+
+    Raises:
+        ValueError: A reward that is not finite.
+    """
+    num_rows = env.num_envs
+    observation, info = env.reset(seed=seed)
+    going = np.ones(num_rows, np.bool_)
+    bootstrap = torch.zeros(num_rows)
+    steps: list[tuple[Any, ...]] = []
+    while going.any():
+        inputs = {name: torch.as_tensor(part) for name, part in observation.items()}
+        prepared = prepare(inputs)
+        action, log_probability, value, memory = act(*prepared, memory)
+        observation, reward, terminated, truncated, info = env.step(action.numpy())
+        if not np.isfinite(reward[going]).all():
+            raise ValueError(f"The environment gave a reward that is not finite: {reward[going]}.")
+        # Where a trial has just ended, info is the next trial's, and final_info the ended one's.
+        episode = info["episode_index"]
+        over = terminated | truncated
+        ended = going & over
+        if over.any():
+            episode = np.where(over, info["final_info"]["episode_index"], episode)
+        steps.append((*prepared, action, log_probability, value, reward, episode, going.copy()))
+        cut = ended & truncated
+        if cut.any():
+            final = prepare(_final_inputs(info["final_obs"], inputs, cut))
+            _, _, final_value, _ = act(*final, memory)
+            bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
+        going &= ~ended
+    columns = list(zip(*steps, strict=True))
+    return Trials(
+        indices=torch.stack(columns[0]),
+        values_in=torch.stack(columns[1]),
+        actions=torch.stack(columns[2]),
+        log_probabilities=torch.stack(columns[3]),
+        values=torch.stack(columns[4]),
+        rewards=torch.as_tensor(np.stack(columns[5]), dtype=torch.float32),
+        episode_index=torch.as_tensor(np.stack(columns[6]), dtype=torch.int64),
+        alive=torch.as_tensor(np.stack(columns[7])),
+        bootstrap=bootstrap,
+    )
+
+
+def _final_inputs(
+    final_obs: npt.NDArray[Any], inputs: dict[str, Tensor], rows: npt.NDArray[np.bool_]
+) -> dict[str, Tensor]:
+    """Inputs of all rows in which those of ``rows`` are the ones their trials ended with."""
+    final = {name: part.clone() for name, part in inputs.items()}
+    for row in np.flatnonzero(rows):
+        for name, part in final_obs[row].items():
+            final[name][row] = torch.as_tensor(part)
+    return final

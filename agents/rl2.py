@@ -12,6 +12,7 @@ reads them. With ``explore_episodes=0`` it is RL², bit for bit.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from agents.ppo import clipped_surrogate_loss, standardise
 from agents.returns import explore_mask, generalised_advantages
 from agents.rollouts import Trials, collect_trials, pack
 
-__all__ = ["RL2Config", "RL2Policy", "make_env", "train"]
+__all__ = ["RL2Config", "RL2Policy", "make_env", "new_policy", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,22 @@ def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
     )
 
 
+def new_policy(
+    config: RL2Config, env: gym.vector.VectorEnv[Any, Any, Any] | None = None
+) -> RL2Policy:
+    """The untrained policy of a configuration; ``env`` spares making one to read its spaces."""
+    spaces_of = env or make_env(dataclasses.replace(config, num_envs=1, num_minibatches=1))
+    inputs = spaces_of.single_observation_space
+    assert isinstance(inputs, gym.spaces.Dict)
+    weight_seed = np.random.SeedSequence(config.seed).spawn(1)[0]
+    return RL2Policy(
+        inputs["observation"],
+        spaces_of.single_action_space,
+        config.hidden_size,
+        torch.Generator().manual_seed(int(weight_seed.generate_state(1)[0])),
+    )
+
+
 def advantages_of(trials: Trials, config: RL2Config) -> tuple[Tensor, Tensor]:
     """Advantages and returns (time, rows) under the objective: E-RL²'s mask is here."""
     counts = explore_mask(trials.episode_index, config.explore_episodes)
@@ -228,16 +245,12 @@ def train(
         FloatingPointError: A loss that is not finite; the message says at which step.
     """
     env = make_env(config)
-    weight_seed, action_seed, batch_seed, env_seed = np.random.SeedSequence(config.seed).spawn(4)
-    weight_generator, action_generator, batch_generator = (
+    _, action_seed, batch_seed, env_seed = np.random.SeedSequence(config.seed).spawn(4)
+    action_generator, batch_generator = (
         torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-        for seed in (weight_seed, action_seed, batch_seed)
+        for seed in (action_seed, batch_seed)
     )
-    spaces = env.single_observation_space
-    assert isinstance(spaces, gym.spaces.Dict)
-    policy = RL2Policy(
-        spaces["observation"], env.single_action_space, config.hidden_size, weight_generator
-    )
+    policy = new_policy(config, env)
     optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
     row_seeds: list[int] | None = env_seed.generate_state(config.num_envs, np.uint64).tolist()
     num_env_steps, iteration, started = 0, 0, time.perf_counter()

@@ -49,6 +49,7 @@ class ArrayEnv(gym.Env[Any, Any]):
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
         self.task_space = self._batch.task_space
+        self.splits = self._batch.splits
         self.episodes_per_trial = self._batch.episodes_per_trial
         self._window: Any = None
 

@@ -151,7 +151,7 @@ class Tasks:
     def load(cls, path: str | os.PathLike[str]) -> Tasks:
         """Read a file written by :meth:`save`; ValueError where it is not one."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 return cls({name: archive[name] for name in archive.files})
         except FileNotFoundError:
             raise

@@ -108,6 +108,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task_space = family.task_space
+        self.splits = family.splits
         if episodes_per_trial is None:
             episodes_per_trial = family.episodes_per_trial
         self.episodes_per_trial = _at_least_one("episodes_per_trial", episodes_per_trial)
@@ -218,6 +219,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         fresh: Any = None
         if self._inputs is not None and not self._same_step:
             fresh = batch.rows["finished"].copy()
+        tasks = self.get_task() if self._task_in_info and self._same_step else None
         result = batch.allocate()
         refused = batch.step(legal, result)
         if refused >= 0:
@@ -238,7 +240,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             info["episode_final_obs"] = final
             info["_episode_final_obs"] = info["episode_end"] | terminated | truncated
         if self._same_step and fresh.any():
-            self._add_final(info, result, legal, fresh)
+            self._add_final(info, result, legal, fresh, tasks)
         if self.render_mode is not None:
             self._paths.follow(self._batch.rows, self._batch.states)
         return observation, result.reward, terminated, truncated, info
@@ -527,9 +529,14 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return info
 
     def _add_final(
-        self, info: dict[str, Any], result: StepResult, actions: Array, ended: Array
+        self,
+        info: dict[str, Any],
+        result: StepResult,
+        actions: Array,
+        ended: Array,
+        tasks: Tasks | None,
     ) -> None:
-        """SAME_STEP: the observation and info with which trials ended in this step."""
+        """SAME_STEP: the observation and info with which trials (of ``tasks``) just ended."""
         rows = np.flatnonzero(ended)
         inputs: Any = self._encode(result.final_observation[rows])
         if self._inputs is not None:
@@ -542,10 +549,16 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 if isinstance(inputs, dict)
                 else inputs[position]
             )
-        final_info = {}
+        final_info: dict[str, Any] = {}
         for name in result.final_report.dtype.names:
             final_info[name] = result.final_report[name]
             final_info[f"_{name}"] = ended
+        if self._in_trials:
+            final_info["episode_final_obs"] = info["episode_final_obs"]
+            final_info["_episode_final_obs"] = ended
+        if tasks is not None:
+            final_info["task"] = {name: tasks[name] for name in tasks.keys()}  # noqa: SIM118
+            final_info["_task"] = ended
         info["final_obs"], info["_final_obs"] = final_obs, ended
         info["final_info"], info["_final_info"] = final_info, ended
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from agents.evaluation.table import EvaluationRow
+from metaenvs import Tasks
 
-__all__ = ["AdaptiveAgent", "RandomAgent", "Transition", "evaluate"]
+__all__ = ["AdaptiveAgent", "RandomAgent", "Transition", "evaluate", "evaluation_tasks"]
 
 Array = npt.NDArray[Any]
 
@@ -89,27 +90,52 @@ class RandomAgent:
         """Learn nothing."""
 
 
-def evaluate(
-    agent: AdaptiveAgent,
+def evaluation_tasks(
     env_id: str,
     *,
     split: str,
     num_tasks: int,
+    seed: int,
+    env_arguments: Mapping[str, Any] | None = None,
+) -> Tasks:
+    """Tasks of a split: its first ``num_tasks`` where it is a finite list, else drawn by ``seed``.
+
+    Raises:
+        ValueError: More tasks than the split has.
+    """
+    env: Any = gym.make(env_id, split=split, **(env_arguments or {})).unwrapped
+    env.reset(seed=seed)
+    try:
+        pool: Tasks = env.pool
+    except ValueError:
+        drawn: Tasks = env.sample_tasks(num_tasks)
+        return drawn
+    if len(pool) < num_tasks:
+        raise ValueError(f"Split {split!r} has {len(pool)} tasks, {num_tasks} were asked for.")
+    return pool[:num_tasks]
+
+
+def evaluate(
+    agent: AdaptiveAgent,
+    env_id: str,
+    tasks: Tasks,
+    *,
+    split: str,
     rollouts: int,
     episodes: int,
     seed: int,
     env_arguments: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> list[EvaluationRow]:
-    """Let an agent adapt to tasks of a split and write down each episode.
+    """Let an agent adapt to tasks and write down each episode.
 
     Args:
         agent: Anything with the three methods of :class:`AdaptiveAgent`.
         env_id: A family.
-        split: Its split. A finite split gives its first ``num_tasks`` tasks, an endless one the
-            first that ``seed`` draws.
-        num_tasks, rollouts, episodes: Tasks, parallel rows of each, episodes of each row.
-        seed: Decides episodes and actions, and the tasks of an endless split.
+        tasks: Tasks of the family, such as :func:`evaluation_tasks` gives.
+        split: The split that they are of, for the table.
+        rollouts, episodes: Parallel rows of each task, and episodes of each row.
+        seed: Decides episodes and actions.
         env_arguments: The family's own arguments.
         device: Where the agent computes.
 
@@ -117,22 +143,19 @@ def evaluate(
         One row per episode, ordered by task, rollout and episode.
 
     Raises:
-        ValueError: More tasks than the split has, or an env or split that does not exist.
+        ValueError: Tasks that are not the family's.
     """
+    num_tasks = len(tasks)
     rows = num_tasks * rollouts
     env = gym.make_vec(
         env_id,
         num_envs=rows,
-        split=split,
         episodes_per_trial=episodes,
         autoreset_mode=AutoresetMode.SAME_STEP,
         **(env_arguments or {}),
     )
-    family: Any = env.unwrapped
     env_seed, agent_seed = np.random.SeedSequence(seed).spawn(2)
     row_seeds = env_seed.generate_state(rows, np.uint64).tolist()
-    env.reset(seed=row_seeds)
-    tasks = _first_tasks(family, num_tasks, split)
     repeated = tasks[np.repeat(np.arange(num_tasks), rollouts)]
     observation, info = env.reset(seed=row_seeds, options={"task": repeated})
     task_ids = info["task_id"].copy()
@@ -184,14 +207,3 @@ def evaluate(
         for row in range(rows)
         for episode in range(episodes)
     ]
-
-
-def _first_tasks(family: Any, num_tasks: int, split: str) -> Any:
-    """The first tasks of the family's split."""
-    try:
-        pool = family.pool
-    except ValueError:
-        return family.sample_tasks(num_tasks)
-    if len(pool) < num_tasks:
-        raise ValueError(f"Split {split!r} has {len(pool)} tasks, {num_tasks} were asked for.")
-    return pool[:num_tasks]

@@ -69,9 +69,7 @@ def read_table(path: str | os.PathLike[str]) -> list[EvaluationRow]:
 def returns_by_episode(rows: Sequence[EvaluationRow]) -> npt.NDArray[np.float64]:
     """Returns (task and rollout, episode) of a table that holds one agent on one split."""
     num_episodes = 1 + max(row.episode for row in rows)
-    returns = np.full((len(rows) // num_episodes, num_episodes), np.nan)
-    places: dict[tuple[int, int], int] = {}
-    for row in rows:
-        place = places.setdefault((row.task_id, row.rollout), len(places))
-        returns[place, row.episode] = row.episode_return
-    return returns
+    episodes = np.array([row.episode for row in rows])
+    if len(rows) % num_episodes or (episodes != np.arange(len(rows)) % num_episodes).any():
+        raise ValueError("Expected whole trials of one length, episode after episode.")
+    return np.array([row.episode_return for row in rows]).reshape(-1, num_episodes)

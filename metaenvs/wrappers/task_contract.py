@@ -14,7 +14,9 @@ from metaenvs.tasks import Task, Tasks
 
 __all__ = ["FORWARDED", "TaskKeeper", "VectorTaskKeeper", "find_contract", "refuse_nested_trials"]
 
-FORWARDED = ("task_space", "sample_tasks", "get_task", "check_tasks", "set_pool", "pool")
+FORWARDED = (
+    "task_space", "sample_tasks", "get_task", "check_tasks", "set_pool", "pool", "splits",
+)  # fmt: skip
 """Attributes that a trial wrapper answers with those of the environment with the contract."""
 
 Mask = npt.NDArray[np.bool_]

@@ -187,7 +187,8 @@ class TrialVectorEnv(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
             final = self._at_ends(observation, episode_end)
             finals = {"episode_final_obs": final, "_episode_final_obs": episode_end}
         if same_step and trial_end.any():
-            finals.update(self._finals(observation, actions, reward, info, trial_end))
+            told = {**info, **finals}
+            finals.update(self._finals(observation, actions, reward, told, trial_end))
         inner = episode_end & ~trial_end
         begins = trial_end if same_step else waiting
         if (inner | begins).any():

@@ -10,6 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import metaenvs
+from metaenvs.checker import check_meta_env
 from metaenvs.exploration_bandit import ExplorationBanditEnv
 from metaenvs.krazy_world.env import KrazyWorldEnv
 from metaenvs.wrappers import TrialEnv
@@ -108,8 +109,8 @@ def assert_same(ours: Any, theirs: Any) -> None:
 )
 def test_equals_the_native_trial_step_for_step(make: Any, arguments: dict[str, Any]) -> None:
     # Not gymnasium.make, which takes max_episode_steps for a TimeLimit of its own.
-    native = make(**arguments)
-    foreign = TrialEnv(make(episodes_per_trial=1), **arguments)
+    native = make(task_in_info=True, **arguments)
+    foreign = TrialEnv(make(task_in_info=True, episodes_per_trial=1), **arguments)
     assert foreign.observation_space == native.observation_space
     assert foreign.action_space == native.action_space
     rng = np.random.default_rng(0)
@@ -276,6 +277,13 @@ def test_gymnasiums_checker(trial_inputs: Any) -> None:
     arguments = {"episodes_per_trial": 2, "trial_inputs": trial_inputs}
     check_env(TrialEnv(gym.make("CartPole-v1"), **arguments), skip_render_check=True)
     check_env(TrialEnv(gym.make(KRAZY_WORLD), **arguments), skip_render_check=True)
+
+
+@pytest.mark.parametrize("episodes_per_trial", [1, 3])
+def test_keeps_the_task_contract(episodes_per_trial: int) -> None:
+    arguments = {"episodes_per_trial": episodes_per_trial, "trial_inputs": "flat"}
+    check_meta_env(TrialEnv(gym.make(KRAZY_WORLD), **arguments))
+    check_meta_env(TrialEnv(gym.make(BANDIT, episodes_per_trial=1), **arguments))
 
 
 def test_spec_and_pickle_make_it_again() -> None:

@@ -1,0 +1,244 @@
+"""The command line: ``metaenvs list | train | evaluate | bench``."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import agents
+
+__all__ = ["main"]
+
+RANDOM_STEPS = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit status. Errors a user can mend are one line."""
+    if getattr(agents, "DISTRIBUTION", None) != "metaenvs":
+        print(
+            "metaenvs: another installed distribution has taken the top-level package 'agents' "
+            f"({getattr(agents, '__file__', None)}); uninstall it, or use an environment of its "
+            "own for metaenvs.",
+            file=sys.stderr,
+        )
+        return 1
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("metaenvs").setLevel(logging.INFO)
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest and given.command != "train":
+        parser.error(f"{given.command} does not know {' '.join(rest)}")
+    try:
+        run: Any = given.run
+        run(given, rest)
+    except (ValueError, TypeError, FileExistsError, FloatingPointError, OSError) as error:
+        print(f"metaenvs {given.command}: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(
+            f"metaenvs {given.command}: {error}. pip install 'metaenvs[agents]' brings what the "
+            "agents need.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print(f"metaenvs {given.command}: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="metaenvs", description="Task families and reference agents for meta-RL."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="what there is: ids and agents")
+    listing.set_defaults(run=_list)
+
+    training = commands.add_parser(
+        "train",
+        help="train an agent on a family",
+        description="metaenvs train AGENT ENV_ID [--out FOLDER] [the agent's options]; "
+        "metaenvs train AGENT ENV_ID --help-agent names these.",
+    )
+    training.add_argument("agent", metavar="AGENT")
+    training.add_argument("env_id", metavar="ENV_ID")
+    training.add_argument("--out", type=Path, help="folder of the run (default: runs/...)")
+    training.add_argument("--env-arguments", default="{}", help="the family's arguments, as JSON")
+    training.add_argument("--help-agent", action="store_true", help="the agent's own options")
+    training.set_defaults(run=_train)
+
+    evaluating = commands.add_parser(
+        "evaluate", help="let a trained agent adapt to tasks it never met"
+    )
+    evaluating.add_argument("folder", type=Path, metavar="RUN", help="folder of a run")
+    evaluating.add_argument("--split", help="default: test, where the family has it")
+    evaluating.add_argument("--num-tasks", type=int, default=64)
+    evaluating.add_argument("--rollouts", type=int, default=4, help="parallel tries of each task")
+    evaluating.add_argument("--episodes", type=int, help="default: as in training")
+    evaluating.add_argument("--seed", type=int, default=0)
+    evaluating.set_defaults(run=_evaluate)
+
+    benching = commands.add_parser("bench", help="measure the package, and peers if installed")
+    benching.add_argument("--out", type=Path, default=Path("bench"), help="folder of the table")
+    benching.add_argument("--only", nargs="*", metavar="NAME", help="some of the measurements")
+    benching.set_defaults(run=_bench)
+    return parser
+
+
+def _list(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents.registry import AGENT_NAMES
+    from metaenvs.registration import IDS
+
+    print("Environments (gymnasium.make, gymnasium.make_vec):")
+    for env_id, (_, settings) in IDS.items():
+        print(f"  {env_id:36s}{', '.join(f'{key}={value}' for key, value in settings.items())}")
+    print("Agents (metaenvs train AGENT ENV_ID):")
+    for name, line in AGENT_NAMES.items():
+        print(f"  {name:36s}{line}")
+
+
+def _check_id(env_id: str) -> None:
+    """ValueError naming the closest id where there is none."""
+    import gymnasium as gym
+
+    if ":" not in env_id and env_id not in gym.registry:
+        known = [name for name in gym.registry if name.startswith("metaenvs/")]
+        close = difflib.get_close_matches(env_id, known, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else " `metaenvs list` names them."
+        raise ValueError(f"There is no environment {env_id!r}.{hint}")
+
+
+def _train(given: argparse.Namespace, rest: list[str]) -> None:
+    import dataclasses
+
+    import tyro
+
+    from agents.progress import show_progress
+    from agents.registry import find_agent
+    from agents.runs import MetricsFile, create_run, save_parameters
+
+    entry = find_agent(given.agent)
+    _check_id(given.env_id)
+    try:
+        env_arguments = json.loads(given.env_arguments)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--env-arguments must be JSON, got {given.env_arguments!r}.") from error
+    if not isinstance(env_arguments, dict):
+        raise ValueError(f"--env-arguments must be a JSON object, got {given.env_arguments!r}.")
+    default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
+    if given.help_agent:
+        rest = ["--help"]
+    config = tyro.cli(
+        tyro.conf.configure(tyro.conf.SuppressFixed)(entry.config),
+        args=rest,
+        default=default,
+        prog=f"metaenvs train {given.agent} {given.env_id}",
+    )
+    config = dataclasses.replace(config, env_id=given.env_id, env_arguments=env_arguments)
+    short_id = given.env_id.split("/")[-1]
+    folder = given.out or Path("runs") / f"{entry.name}-{short_id}-seed{config.seed}"
+    create_run(folder, entry.name, config)
+    metrics_file = MetricsFile(folder)
+    try:
+        with show_progress(f"{entry.name} on {short_id}", config.total_env_steps) as progress:
+
+            def report(metrics: dict[str, float]) -> None:
+                metrics_file.write(metrics)
+                progress(metrics)
+
+            module = entry.train(config, report)
+    finally:
+        metrics_file.close()
+    save_parameters(folder, module)
+    print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
+
+
+def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
+    import gymnasium as gym
+    import numpy as np
+
+    from agents.evaluation.protocol import RandomAgent, evaluate, evaluation_tasks
+    from agents.evaluation.table import returns_by_episode, write_table
+    from agents.pictures import film_trial, plot_adaptation, plot_learning, save_film, save_strip
+    from agents.registry import find_agent
+    from agents.runs import METRICS, load_parameters, read_config
+
+    for name in ("num_tasks", "rollouts", "episodes"):
+        value = getattr(given, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
+    agent_name, fields = read_config(given.folder)
+    entry = find_agent(agent_name)
+    module = entry.restore(fields)
+    load_parameters(given.folder, module)
+    env_id, env_arguments = fields["env_id"], fields["env_arguments"]
+    single: Any = gym.make(env_id, **env_arguments).unwrapped
+    splits = single.splits
+    split = given.split or ("test" if "test" in splits else splits[0])
+    if split not in splits:
+        raise ValueError(f"--split must be one of {splits}, got {split!r}.")
+    episodes = given.episodes or fields["episodes_per_trial"]
+    tasks = evaluation_tasks(
+        env_id, split=split, num_tasks=given.num_tasks, seed=given.seed,
+        env_arguments=env_arguments,
+    )  # fmt: skip
+    tables = {}
+    for agent in (entry.adaptive(module, agent_name), RandomAgent()):
+        tables[agent.name] = evaluate(
+            agent,
+            env_id,
+            tasks,
+            split=split,
+            rollouts=given.rollouts,
+            episodes=episodes,
+            seed=given.seed,
+            env_arguments=env_arguments,
+        )
+    table = given.folder / f"evaluation-{split}.csv"
+    write_table(table, [row for rows in tables.values() for row in rows])
+    print(f"Mean return by episode on {given.num_tasks} tasks of split {split!r}:")
+    for name, rows in tables.items():
+        returns = returns_by_episode(rows)
+        print(f"  {name:10s}" + " ".join(f"{value:7.3f}" for value in returns.mean(0)))
+
+    pictures = [given.folder / "adaptation.png"]
+    title = f"{agent_name} on {env_id.split('/')[-1]}, {given.num_tasks} tasks of split {split!r}"
+    plot_adaptation(tables, pictures[0], title)
+    if (given.folder / METRICS).exists():
+        pictures.append(given.folder / "learning.png")
+        plot_learning(given.folder / METRICS, pictures[-1], f"{agent_name} while training")
+    if "rgb_array" in single.metadata["render_modes"]:
+        returns = returns_by_episode(tables[agent_name]).reshape(
+            given.num_tasks, given.rollouts, episodes
+        )
+        # The world whose last episode is the median one: neither the best nor the worst.
+        last = returns[:, :, -1].mean(1)
+        typical = int(np.argsort(last, kind="stable")[len(last) // 2])
+        film, film_returns = film_trial(
+            entry.adaptive(module, agent_name), env_id, task=tasks[typical], episodes=episodes,
+            seed=given.seed, env_arguments=env_arguments,
+        )  # fmt: skip
+        pictures += [given.folder / "trial.png", given.folder / "trial.gif"]
+        captions = [f"episode {k + 1}: return {film_returns[k]:g}" for k in range(episodes)]
+        save_strip(film, pictures[-2], f"{agent_name} in a world it never met", captions)
+        save_film(film, pictures[-1])
+    print("Table:", table)
+    print("Pictures:", *(f"\n  {picture}" for picture in pictures))
+
+
+def _bench(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents.bench.run import run_bench
+
+    run_bench(given.out, given.only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

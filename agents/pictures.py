@@ -1,0 +1,149 @@
+"""Pictures of a run: how it learned, and how it behaves in a world that it never met."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from agents.evaluation.protocol import AdaptiveAgent, Transition
+from agents.evaluation.table import EvaluationRow, returns_by_episode
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+__all__ = ["film_trial", "plot_adaptation", "plot_learning", "save_film", "save_strip"]
+
+COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#762a83", "#8c510a")
+NORMAL_95 = 1.96
+
+
+def _style(axes: Any, title: str, across: str, up: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+
+
+def plot_learning(metrics: Path, target: Path, title: str) -> None:
+    """Return of each episode of the trial against env steps, from a run's metrics file."""
+    with open(metrics, newline="") as file:
+        lines = list(csv.DictReader(file))
+    steps = np.array([float(line["env_steps"]) for line in lines])
+    names = [name for name in lines[0] if name.startswith("train/return_episode_")]
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    width = max(len(lines) // 50, 1)
+    shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(names)))
+    for name, shade in zip(names, shades, strict=True):
+        values = np.array([float(line[name]) for line in lines])
+        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], smooth, color=shade, label=f"episode {name.split('_')[-1]}")
+    _style(axes, title, "environment steps", "return of the episode (training worlds)")
+    axes.legend(frameon=False, title="in the trial")
+    figure.savefig(target, dpi=150)
+    plt.close(figure)
+
+
+def plot_adaptation(
+    tables: Mapping[str, Sequence[EvaluationRow]], target: Path, title: str
+) -> None:
+    """Mean return by episode of the trial with 95 % intervals over tasks, one line per agent."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for (label, rows), colour in zip(tables.items(), COLOURS, strict=False):
+        returns = returns_by_episode(rows)
+        mean = returns.mean(0)
+        margin = NORMAL_95 * returns.std(0, ddof=1) / np.sqrt(len(returns))
+        episodes = np.arange(1, len(mean) + 1)
+        axes.plot(episodes, mean, "o-", color=colour, label=label)
+        axes.fill_between(episodes, mean - margin, mean + margin, color=colour, alpha=0.15)
+        axes.set_xticks(episodes)
+    _style(axes, title, "episode in the trial", "return of the episode")
+    axes.legend(frameon=False)
+    figure.savefig(target, dpi=150)
+    plt.close(figure)
+
+
+def film_trial(
+    agent: AdaptiveAgent,
+    env_id: str,
+    *,
+    task: Any,
+    episodes: int,
+    seed: int,
+    env_arguments: Mapping[str, Any] | None = None,
+) -> tuple[list[list[npt.NDArray[np.uint8]]], list[float]]:
+    """One trial on ``task``: frames (H, W, 3) of each episode up to its end, and its return."""
+    env = gym.make_vec(
+        env_id,
+        num_envs=1,
+        render_mode="rgb_array",
+        episodes_per_trial=1,
+        autoreset_mode=AutoresetMode.DISABLED,
+        **(env_arguments or {}),
+    )
+    family: Any = env.unwrapped
+    observation, _ = env.reset(seed=seed, options={"task": task})
+    agent.begin(1, 1, episodes, env.single_observation_space, env.single_action_space, seed, "cpu")
+    film: list[list[npt.NDArray[np.uint8]]] = [[family.render_row(0)]]
+    returns = [0.0]
+    while True:
+        actions = agent.act(observation)
+        following, reward, terminated, truncated, _ = env.step(actions)
+        film[-1].append(family.render_row(0))
+        returns[-1] += float(reward[0])
+        over = terminated | truncated
+        last = len(film) == episodes
+        if over[0] and not last:
+            following, _ = env.reset()
+            film.append([family.render_row(0)])
+            returns.append(0.0)
+        agent.observe(
+            Transition(observation, actions, reward, following, over, terminated, np.ones(1, bool))
+        )
+        if over[0] and last:
+            break
+        observation = following
+    env.close()
+    return film, returns
+
+
+def save_strip(
+    film: Sequence[Sequence[npt.NDArray[np.uint8]]],
+    target: Path,
+    title: str,
+    captions: Sequence[str],
+) -> None:
+    """The last frame of each episode side by side, with the path that it took."""
+    figure, all_axes = plt.subplots(
+        1, len(film), figsize=(2.9 * len(film), 3.6), layout="constrained", squeeze=False
+    )
+    for axes, frames, caption in zip(all_axes[0], film, captions, strict=True):
+        axes.imshow(frames[-1])
+        axes.set_title(caption, fontsize=10)
+        axes.axis("off")
+    figure.suptitle(title, fontsize=12)
+    figure.savefig(target, dpi=130)
+    plt.close(figure)
+
+
+def save_film(
+    film: Sequence[Sequence[npt.NDArray[np.uint8]]], target: Path, frames_per_second: float = 5.0
+) -> None:
+    """An animated GIF of the whole trial; the last frame of each episode stays a while."""
+    from PIL import Image
+
+    frames, durations = [], []
+    for episode in film:
+        for position, frame in enumerate(episode):
+            frames.append(Image.fromarray(frame))
+            last = position == len(episode) - 1
+            durations.append(1000 if last else round(1000 / frames_per_second))
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0)

@@ -21,7 +21,7 @@ class _Scan(torch.autograd.Function):
     """The time loop: packed input gates to packed hidden states."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         input_gates: Tensor,
         hidden: Tensor,
@@ -53,7 +53,7 @@ class _Scan(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, output_gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, output_gradient: Tensor) -> Any:
         """Gradients of the input gates, first hidden state, weight and bias."""
         hidden_gates, gates, candidates, previous, weight = ctx.saved_tensors
         steps, size = previous.shape

@@ -255,7 +255,7 @@ def train(
     row_seeds: list[int] | None = env_seed.generate_state(config.num_envs, np.uint64).tolist()
     num_env_steps, iteration, started = 0, 0, time.perf_counter()
 
-    def act(indices: Tensor, values: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+    def act(indices: Tensor, values: Tensor, memory: Any) -> tuple[Tensor, Tensor, Tensor, Any]:
         return policy.act(indices, values, memory, action_generator)
 
     while num_env_steps < config.total_env_steps:

@@ -101,7 +101,7 @@ def collect_trials(
         ValueError: A reward that is not finite.
     """
     num_rows = env.num_envs
-    observation, info = env.reset(seed=seed)
+    observation, info = env.reset(seed=seed)  # type: ignore[arg-type]
     going = np.ones(num_rows, np.bool_)
     bootstrap = torch.zeros(num_rows)
     steps: list[tuple[Any, ...]] = []

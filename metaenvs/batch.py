@@ -26,6 +26,7 @@ from metaenvs.kernels.trial import (
     is_legal_continuous,
     is_legal_discrete,
 )
+from metaenvs.spaces import shape_of
 from metaenvs.tasks import Tasks, record_words
 
 __all__ = ["Batch", "StepResult", "THREADED_FROM"]
@@ -53,7 +54,7 @@ class StepResult:
 
 
 @lru_cache(maxsize=256)
-def _kernel(
+def _cached_kernel(
     template: Callable[..., Any],
     functions: tuple[tuple[str, Any], ...],
     home: str,
@@ -112,7 +113,7 @@ class Batch:
             self.settings["num_actions"] = family.action_space.n
             self._is_legal = is_legal_discrete
         action_dtype = np.int64 if discrete else family.action_space.dtype
-        self._no_actions = np.zeros((num_rows, *family.action_space.shape), action_dtype)
+        self._no_actions = np.zeros((num_rows, *shape_of(family.action_space)), action_dtype)
         self._no_mask = np.zeros(0, np.bool_)
         self._large = num_rows >= THREADED_FROM
         self.rows = np.zeros(num_rows, ROW_DTYPE)
@@ -130,7 +131,8 @@ class Batch:
         self._observation_dtype = space.dtype
         self._final_shape = self._observation_shape if final_observations else (0, *space.shape)
         self._final_reports = num_rows if same_step else 0
-        self._kernels: dict[Any, Callable[..., Any]] = {}
+        self._serial_kernel: Callable[..., Any] | None = None
+        self._threaded_kernel: Callable[..., Any] | None = None
 
     def allocate(self) -> StepResult:
         """Fresh arrays for the results of one step."""
@@ -156,68 +158,26 @@ class Batch:
             -1; or the first row that may not be stepped (its action is illegal, or it has
             finished and the mode has it wait for a reset), and then no row has been.
         """
-        refused: int = self._run(
-            templates.run_rows,
-            self.settings,
-            self.family.parameters,
-            self.rows,
-            self.tasks,
-            self._words,
-            self.states,
-            self.pins,
-            self.pool,
-            self.pool_cumulative,
-            self._no_mask,
-            actions,
-            result.observation,
-            result.reward,
-            result.terminated,
-            result.truncated,
-            result.report,
-            result.final_observation,
-            result.final_report,
-        )
-        return refused
+        return self._run_rows(self._no_mask, actions, result)
 
     def begin(self, mask: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
         """Begin a new trial in the rows of ``mask``; observations and reports of all rows."""
         result = self.allocate()
-        self._run(
-            templates.run_rows,
-            self.settings,
-            self.family.parameters,
-            self.rows,
-            self.tasks,
-            self._words,
-            self.states,
-            self.pins,
-            self.pool,
-            self.pool_cumulative,
-            mask,
-            self._no_actions,
-            result.observation,
-            result.reward,
-            result.terminated,
-            result.truncated,
-            result.report,
-            result.final_observation,
-            result.final_report,
-        )
+        self._run_rows(mask, self._no_actions, result)
         return result.observation, result.report
 
     def draw(self, num_tasks: int, key: np.uint64) -> Tasks:
         """Draw ``num_tasks`` tasks of the split, functions of ``key`` and their position."""
         records = np.zeros(num_tasks, self.family.task_dtype)
-        key_array = np.array([key], np.uint64)
-        self._run(
-            templates.draw_tasks,
+        arrays = (
             self.settings,
             self.family.parameters,
             records,
             record_words(records),
             np.zeros(num_tasks, self.family.state_dtype),
-            key_array,
+            np.array([key], np.uint64),
         )
+        self._kernel(templates.draw_tasks, arrays, threaded=False)(*arrays)
         return Tasks.from_records(records)
 
     def pin(self, tasks: Tasks | None, mask: npt.NDArray[np.bool_]) -> None:
@@ -240,16 +200,47 @@ class Batch:
         uniform = np.full(len(tasks), 1.0 / len(tasks))
         self.pool_cumulative = np.cumsum(uniform if weights is None else weights)
 
-    def _run(self, template: Callable[..., Any], *arrays: Array) -> Any:
+    def _run_rows(self, mask: Array, actions: Array, result: StepResult) -> int:
+        """Call the kernel that steps and begins rows."""
         threaded = self._large and threads_available()
-        key = (template, threaded)
-        kernel = self._kernels.get(key)
+        kernel = self._threaded_kernel if threaded else self._serial_kernel
+        arrays = (
+            self.settings,
+            self.family.parameters,
+            self.rows,
+            self.tasks,
+            self._words,
+            self.states,
+            self.pins,
+            self.pool,
+            self.pool_cumulative,
+            mask,
+            actions,
+            result.observation,
+            result.reward,
+            result.terminated,
+            result.truncated,
+            result.report,
+            result.final_observation,
+            result.final_report,
+        )
         if kernel is None:
-            kernel = self._kernels[key] = _kernel(
-                template,
-                (*self.family.row_functions.items(), ("is_legal", self._is_legal)),
-                self.family.home,
-                tuple((array.dtype, array.ndim) for array in arrays),
-                threaded,
-            )
-        return run_threaded(kernel, *arrays) if threaded else kernel(*arrays)
+            kernel = self._kernel(templates.run_rows, arrays, threaded)
+            if threaded:
+                self._threaded_kernel = kernel
+            else:
+                self._serial_kernel = kernel
+        refused: int = run_threaded(kernel, *arrays) if threaded else kernel(*arrays)
+        return refused
+
+    def _kernel(
+        self, template: Callable[..., Any], arrays: tuple[Array, ...], threaded: bool
+    ) -> Callable[..., Any]:
+        """The kernel for this family and arrays like these."""
+        return _cached_kernel(
+            template,
+            (*self.family.row_functions.items(), ("is_legal", self._is_legal)),
+            self.family.home,
+            tuple((array.dtype, array.ndim) for array in arrays),
+            threaded,
+        )

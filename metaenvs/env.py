@@ -9,11 +9,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from metaenvs.batch import StepResult
 from metaenvs.options import refuse_unknown_options
 from metaenvs.tasks import Task, Tasks
 from metaenvs.vector_env import ArrayVectorEnv
 
 __all__ = ["ArrayEnv"]
+
+INTEGERS = (int, np.integer)
 
 
 class ArrayEnv(gym.Env[Any, Any]):
@@ -52,6 +55,9 @@ class ArrayEnv(gym.Env[Any, Any]):
         self.splits = self._batch.splits
         self.episodes_per_trial = self._batch.episodes_per_trial
         self._window: Any = None
+        self._actions = np.zeros(1, np.int64)
+        self._buffers = self._batch.lean_buffers() if render_mode is None else None
+        self._report_names = self._batch.report_names
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -76,6 +82,9 @@ class ArrayEnv(gym.Env[Any, Any]):
             ValueError: An action of a wrong shape, kind or range.
             gymnasium.error.ResetNeeded: Before the first reset or after the trial's end.
         """
+        buffers = self._buffers
+        if buffers is not None and isinstance(action, INTEGERS):
+            return self._step_lean(action, buffers)
         actions = np.asarray(action)[None]
         observation, reward, terminated, truncated, info = self._batch.step(actions)
         if self.render_mode == "human":
@@ -86,6 +95,23 @@ class ArrayEnv(gym.Env[Any, Any]):
             terminated.item(),
             truncated.item(),
             self._single_info(info),
+        )
+
+    def _step_lean(
+        self, action: int | np.integer[Any], buffers: StepResult
+    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """The same for what most environments are (discrete actions, plain observations): a batch
+        of one does not need fresh arrays for numbers that leave as Python scalars."""
+        refused = self._batch.step_into(self._actions, action, buffers)
+        if refused:
+            self._batch.refuse(0, self._actions)
+        info = dict(zip(self._report_names, buffers.report.item(), strict=True))
+        return (
+            buffers.observation[0].copy(),
+            buffers.reward.item(),
+            buffers.terminated.item(),
+            buffers.truncated.item(),
+            info,
         )
 
     def render(self) -> Any:

@@ -12,6 +12,7 @@ from metaenvs.env import ArrayEnv
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels.random import random_integer
 from metaenvs.kernels.row_function import row_function
+from metaenvs.spaces import codes_space
 from metaenvs.vector_env import ArrayVectorEnv
 
 __all__ = ["ExplorationBanditEnv", "ExplorationBanditVectorEnv", "exploration_bandit"]
@@ -69,10 +70,9 @@ def exploration_bandit(*, num_arms: int = 7, task_visible: bool = False) -> Arra
     parameters = np.zeros(1, PARAMETERS_DTYPE)
     parameters["num_arms"] = num_arms
     parameters["task_visible"] = task_visible
-    sizes = np.array([1] + [num_arms] * task_visible, np.uint8)
     return ArrayFamily(
         task_space=gym.spaces.Dict({"best_arm": gym.spaces.Box(1, num_arms - 1, (), np.int16)}),
-        observation_space=gym.spaces.MultiDiscrete(sizes, dtype=np.uint8),
+        observation_space=codes_space([1] + [num_arms] * task_visible),
         action_space=gym.spaces.Discrete(num_arms),
         parameters=parameters,
         state_dtype=STATE_DTYPE,

@@ -47,6 +47,8 @@ def row_keys(
     Raises:
         ValueError: A negative seed, one that is no integer, or a list of a wrong length.
     """
+    if seed is None and not first_time.any():
+        return np.zeros(num_envs, np.uint64), first_time
     seeds: list[int | None]
     if seed is None:
         seeds = [None] * num_envs
@@ -58,7 +60,10 @@ def row_keys(
         if len(seeds) != num_envs:
             raise ValueError(f"A list of seeds must have num_envs={num_envs}, got {len(seeds)}.")
     given = np.array([single is not None for single in seeds], np.bool_)
-    words = np.random.SeedSequence().generate_state(num_envs, np.uint64)
+    entropy = np.random.SeedSequence() if (first_time & ~given).any() else None
+    words: npt.NDArray[np.uint64] = np.zeros(num_envs, np.uint64)
+    if entropy is not None:
+        words[:] = entropy.generate_state(num_envs, np.uint64)
     for row, single in enumerate(seeds):
         if single is not None:
             words[row] = _seed_word(single)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaenvs.kernels.one_hot import code_offsets, write_one_hot
+from metaenvs.spaces import shape_of
 
 __all__ = ["TrialInputs", "TrialInputsKind"]
 
@@ -48,9 +49,10 @@ class TrialInputs:
             self._offsets = code_offsets(observation_space.nvec)
             self._observation_width = int(np.sum(observation_space.nvec, dtype=np.int64))
         else:
-            assert observation_space.shape is not None
-            self._observation_width = int(np.prod(observation_space.shape, dtype=np.int64))
-        self._num_actions = action_space.n if isinstance(action_space, gym.spaces.Discrete) else 0
+            self._observation_width = int(np.prod(shape_of(observation_space), dtype=np.int64))
+        self._num_actions = 0
+        if isinstance(action_space, gym.spaces.Discrete):
+            self._num_actions = int(action_space.n)
         self.space: gym.spaces.Dict | gym.spaces.Box
         if kind == "dict":
             previous: gym.Space[Any] = action_space
@@ -69,7 +71,7 @@ class TrialInputs:
                 }
             )
         else:
-            action_width = int(self._num_actions or np.prod(action_space.shape, dtype=np.int64))
+            action_width = int(self._num_actions or np.prod(shape_of(action_space), dtype=np.int64))
             width = self._observation_width + action_width + 2
             self.space = gym.spaces.Box(-np.inf, np.inf, (width,), np.float32)
 
@@ -78,7 +80,7 @@ class TrialInputs:
         num_rows = len(observation)
         action: Array = np.zeros(num_rows, np.int64)
         if not self._num_actions:
-            action = np.zeros((num_rows, *self._action_space.shape), self._action_space.dtype)
+            action = np.zeros((num_rows, *shape_of(self._action_space)), self._action_space.dtype)
         return self._assemble(
             observation, action, np.zeros(num_rows, np.float32), np.zeros(num_rows, np.int64)
         )
@@ -111,8 +113,7 @@ class TrialInputs:
                 "episode_end": end,
             }
         num_rows = len(observation)
-        assert self.space.shape is not None
-        flat = np.zeros((num_rows, *self.space.shape), np.float32)
+        flat = np.zeros((num_rows, *shape_of(self.space)), np.float32)
         if self._codes:
             codes = observation.reshape(num_rows, -1)
             write_one_hot(codes, self._offsets, flat)

@@ -17,6 +17,7 @@ from metaenvs.family import ArrayFamily
 from metaenvs.kernels.one_hot import code_offsets, write_one_hot
 from metaenvs.options import read_reset_mask, refuse_unknown_options
 from metaenvs.seeding import derive_key, row_keys
+from metaenvs.spaces import shape_of
 from metaenvs.task_space import as_tasks
 from metaenvs.tasks import Tasks
 from metaenvs.trial_inputs import TrialInputs, TrialInputsKind
@@ -155,7 +156,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._everywhere.flags.writeable = False
         self._paths = EpisodePaths(self.num_envs)
         self._begun = False
-        self._action_shape = (self.num_envs, *family.action_space.shape)
+        self.report_names: tuple[str, ...] = self._batch.report_dtype.names or ()
+        self._action_shape = (self.num_envs, *shape_of(family.action_space))
         discrete = isinstance(family.action_space, gym.spaces.Discrete)
         self._action_dtype = np.dtype(np.int64) if discrete else family.action_space.dtype
         self._choose_pool(tasks, task_weights, split, split_seed, n_tasks)
@@ -223,7 +225,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         result = batch.allocate()
         refused = batch.step(legal, result)
         if refused >= 0:
-            self._refuse(refused, legal)
+            self.refuse(refused, legal)
         terminated, truncated = result.terminated, result.truncated
         info = self._info(result.report, self._everywhere)
         if self._same_step:
@@ -269,6 +271,23 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute, repeated per row."""
         return (getattr(self, name),) * self.num_envs
+
+    # ------------------------------------------------------------------ for the single environment
+
+    def lean_buffers(self) -> StepResult | None:
+        """Arrays to be used again by :meth:`step_into`; None where a step needs more than these."""
+        discrete = isinstance(self.single_action_space, gym.spaces.Discrete)
+        more = self._inputs or self._one_hot_offsets is not None or self._in_trials
+        if not discrete or more or self._same_step or self._task_in_info:
+            return None
+        return self._batch.allocate()
+
+    def step_into(self, actions: Array, action: Any, buffers: StepResult) -> bool:
+        """Act with ``action`` in a batch of one; answers whether that was refused."""
+        if not self._begun:
+            self._require_reset()
+        actions[0] = action
+        return self._batch.step(actions, buffers) >= 0
 
     # ------------------------------------------------------------------ the task contract
 
@@ -476,7 +495,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             array = np.ascontiguousarray(array, self._action_dtype)
         return array
 
-    def _refuse(self, row: int, actions: Array) -> None:
+    def refuse(self, row: int, actions: Array) -> None:
         """Say why ``row`` may not be stepped."""
         if self._batch.rows["finished"][row] and self.autoreset_mode != AutoresetMode.NEXT_STEP:
             finished = np.flatnonzero(self._batch.rows["finished"]).tolist()
@@ -550,7 +569,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 else inputs[position]
             )
         final_info: dict[str, Any] = {}
-        for name in result.final_report.dtype.names:
+        for name in self.report_names:
             final_info[name] = result.final_report[name]
             final_info[f"_{name}"] = ended
         if self._in_trials:

@@ -141,7 +141,8 @@ def test_trials_are_those_put_together_by_hand(
     # What the comparison is about has really happened.
     assert counts["ends"] > 8 and counts["deaths"] > 3
     assert (counts["inner ends"] > 10) == (episodes > 1)
-    assert (counts["cut"] > 0) == (episodes == 1 or max_episode_steps is not None)
+    may_be_cut = episodes == 1 or (max_episode_steps or 1000) < episodes * episode_steps
+    assert (counts["cut"] > 0) == may_be_cut
 
 
 def expect_inputs(inputs: dict[str, Any], action: int, reward: float, end: bool) -> None:
@@ -187,7 +188,7 @@ def test_flat_inputs_are_the_dictionary_laid_out(mode: AutoresetMode) -> None:
         for vector in vectors:
             assert vector in as_flat[0].observation_space
             np.testing.assert_array_equal(vector, flattened(as_dict, inputs))
-        inputs, _, terminated, _, info = as_dict.step(actions)
+        inputs, _, _, _, info = as_dict.step(actions)
         results = [env.step(actions) for env in as_flat]
         vectors = [result[0] for result in results]
         for row in np.flatnonzero(info.get("_final_obs", [])):
@@ -198,7 +199,7 @@ def test_flat_inputs_are_the_dictionary_laid_out(mode: AutoresetMode) -> None:
                     result[4]["final_obs"][row], flattened(as_dict, final)[0]
                 )
             finals += 1
-    assert finals == (mode == AutoresetMode.SAME_STEP) * 4 * (40 // 8)
+    assert (finals >= 20) == (mode == AutoresetMode.SAME_STEP)
 
 
 def test_the_familys_defaults_are_those_of_its_page() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import threading
@@ -77,8 +78,8 @@ def build_kernel(
         The compiled function without Numba's dispatch on argument types (half a microsecond):
         callers must pass arrays of exactly the example's dtypes and dimensions, C-contiguous.
     """
-    import numba
-
+    # Untyped here: Numba's stubs do not know all the options that it has.
+    numba: Any = importlib.import_module("numba")
     assert isinstance(template, FunctionType)
     options = jit_options()
     name = f"{template.__name__}_{'threaded' if threaded else 'serial'}"

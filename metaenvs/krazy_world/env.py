@@ -11,19 +11,18 @@ import numpy.typing as npt
 from metaenvs.env import ArrayEnv
 from metaenvs.family import ArrayFamily
 from metaenvs.krazy_world.observations import observe_codes, observe_image
-from metaenvs.krazy_world.presets import WorldSettings, preset_settings
+from metaenvs.krazy_world.presets import preset_settings, world_parameters
 from metaenvs.krazy_world.render import draw_world, world_to_text
 from metaenvs.krazy_world.rules import (
     REPORT_FIELDS,
-    UNLIMITED,
-    parameters_dtype,
     report,
     start_episode,
     state_dtype,
     step,
 )
 from metaenvs.krazy_world.tiles import OUTSIDE
-from metaenvs.krazy_world.worlds import DYNAMICS, check_worlds, draw_task, task_space
+from metaenvs.krazy_world.worlds import check_worlds, draw_task, task_space
+from metaenvs.spaces import codes_space
 from metaenvs.vector_env import ArrayVectorEnv
 
 __all__ = ["KrazyWorldEnv", "KrazyWorldVectorEnv", "krazy_world"]
@@ -66,7 +65,8 @@ def krazy_world(
         )
     if cell_pixels < 1:
         raise ValueError(f"cell_pixels must be at least 1, got {cell_pixels}.")
-    parameters = _parameters(world)
+    parameters = world_parameters(world)
+    parameters["colours"] = COLOURS
     parameters["cell_pixels"] = cell_pixels
     parameters["dense_reward"] = dense_reward
     parameters["local_view"] = view == "local"
@@ -84,8 +84,7 @@ def krazy_world(
         sizes += [num_cells] * observe_position
         sizes += [int(parameters["energy_levels"][0]), 2] * observe_energy
         sizes += ([OUTSIDE] * num_cells + [num_cells] + [7] * 8 + [10] * 10) * task_visible
-        smallest = np.uint8 if max(sizes) <= 255 else np.int16
-        observation_space = gym.spaces.MultiDiscrete(np.array(sizes, smallest), dtype=smallest)
+        observation_space = codes_space(sizes)
 
     accept = None
     if ensure_reachable:
@@ -120,26 +119,6 @@ def krazy_world(
         render=_render,
         render_text=_render_text,
     )
-
-
-def _parameters(world: WorldSettings) -> npt.NDArray[Any]:
-    """What the row functions need to know of a configuration's worlds."""
-    parameters = np.zeros(1, parameters_dtype())
-    parameters["colours"] = COLOURS
-    for name in ("size", "num_goals", "min_goal_distance", "num_keys", "num_teleporter_pairs",
-                 "energy_replenish", "permute_codes"):  # fmt: skip
-        parameters[name] = getattr(world, name)
-    num_energy = world.count(world.energy_fraction)
-    parameters["num_energy"] = num_energy
-    parameters["num_death"] = world.count(world.death_fraction)
-    parameters["num_ice"] = world.count(world.ice_fraction)
-    parameters["dynamics"] = DYNAMICS.index(world.dynamics)
-    unlimited = world.energy_start is None
-    parameters["energy_start"] = UNLIMITED if unlimited else world.energy_start
-    most = 0 if world.energy_start is None else world.energy_start
-    most += world.energy_replenish * num_energy
-    parameters["energy_levels"] = min(most + 1, 255)
-    return parameters
 
 
 def _render(parameters: Any, task: Any, states: list[Any]) -> npt.NDArray[np.uint8]:

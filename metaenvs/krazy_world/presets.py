@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from metaenvs.krazy_world.rules import UNLIMITED, parameters_dtype
 from metaenvs.krazy_world.worlds import DYNAMICS
 
-__all__ = ["PRESETS", "WorldSettings", "preset_settings"]
+__all__ = ["PRESETS", "WorldSettings", "preset_settings", "world_parameters"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +128,22 @@ def preset_settings(preset: str, changes: dict[str, Any]) -> WorldSettings:
     if unknown:
         raise TypeError(f"Krazy World has no argument {unknown}; settings are {list(asdict(base))}.")
     return replace(base, **changes)
+
+
+def world_parameters(world: WorldSettings) -> npt.NDArray[Any]:
+    """One record, shape (1,), of what the rules and the drawing of worlds need to know."""
+    parameters = np.zeros(1, parameters_dtype())
+    for name in ("size", "num_goals", "min_goal_distance", "num_keys", "num_teleporter_pairs",
+                 "energy_replenish", "permute_codes"):  # fmt: skip
+        parameters[name] = getattr(world, name)
+    num_energy = world.count(world.energy_fraction)
+    parameters["num_energy"] = num_energy
+    parameters["num_death"] = world.count(world.death_fraction)
+    parameters["num_ice"] = world.count(world.ice_fraction)
+    parameters["dynamics"] = DYNAMICS.index(world.dynamics)
+    unlimited = world.energy_start is None
+    parameters["energy_start"] = UNLIMITED if unlimited else world.energy_start
+    most = 0 if world.energy_start is None else world.energy_start
+    most += world.energy_replenish * num_energy
+    parameters["energy_levels"] = min(most + 1, 255)
+    return parameters

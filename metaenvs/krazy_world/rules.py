@@ -44,7 +44,7 @@ def parameters_dtype() -> np.dtype[Any]:
     return np.dtype(
         [(name, np.int32) for name in integers]
         + [(name, np.bool_) for name in flags]
-        + [("colours", np.uint8, (11, 3))],  # type: ignore[list-item]
+        + [("colours", np.uint8, (11, 3))],
         align=True,
     )
 
@@ -86,7 +86,7 @@ def start_episode(parameters: Any, task: Any, state: Any, episode: Any, key: Any
     if episode == 0:
         present = 0
         for cell in range(task.tiles.shape[0]):
-            present |= 1 << task.tiles[cell]
+            present |= 1 << int(task.tiles[cell])
         state.num_types_present = count_bits(present & ~(1 << WALL))
         state.types_seen = 0
         state.types_visited = 0.0
@@ -158,7 +158,7 @@ def step(parameters: Any, task: Any, state: Any, action: Any, key: Any) -> Any:
         state.column = column
         state.entered = tile
         if (state.types_seen >> tile) & 1 == 0:
-            state.types_seen |= 1 << tile
+            state.types_seen |= 1 << int(tile)
             state.types_visited = np.float32(count_bits(state.types_seen)) / np.float32(
                 state.num_types_present
             )

@@ -1,0 +1,216 @@
+"""Compiled kernels: what is in their machine code, and when they come from the disk cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+import metaenvs.batch
+import metaenvs.kernels.compile as kernels_compile
+from metaenvs.batch import Batch
+from metaenvs.exploration_bandit import exploration_bandit
+from metaenvs.family import ArrayFamily
+from metaenvs.krazy_world.env import krazy_world
+
+COUNTED = re.compile(r"@NRT_(?:incref|decref)|call [^\n]*@NRT_\w+")
+
+
+def batch_of(family: ArrayFamily, num_rows: int) -> Batch:
+    return Batch(
+        family,
+        num_rows,
+        split="all",
+        split_seed=0,
+        episodes_per_trial=1,
+        episode_steps=10,
+        max_episode_steps=None,
+        autoreset_mode=AutoresetMode.NEXT_STEP,
+        final_observations=False,
+    )
+
+
+def kernels_of(monkeypatch: pytest.MonkeyPatch, batch: Batch) -> list[Any]:
+    """Numba's dispatchers of the kernels that begin rows and draw tasks."""
+    import numba
+
+    dispatchers: list[Any] = []
+    original = numba.njit
+
+    def recording(*arguments: Any, **options: Any) -> Any:
+        if "cache" not in options:
+            return original(*arguments, **options)
+        dispatchers.append(original(*arguments, **options))
+        return dispatchers[-1]
+
+    def forget_kernels() -> None:
+        for value in vars(metaenvs.batch).values():  # They are kept for the process's life.
+            getattr(value, "cache_clear", lambda: None)()
+
+    monkeypatch.setattr(numba, "njit", recording)
+    forget_kernels()
+    batch.begin(np.ones(batch.num_rows, np.bool_))
+    batch.draw(3, np.uint64(0))
+    forget_kernels()
+    assert len(dispatchers) == 2
+    return dispatchers
+
+
+@pytest.mark.parametrize("num_rows", [2, 300])
+def test_kernels_count_no_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_rows: int
+) -> None:
+    """In LLVM's code (of a small family, compiled here and now: cached kernels hide theirs)."""
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    for kernel in kernels_of(monkeypatch, batch_of(exploration_bandit(), num_rows)):
+        (code,) = kernel.inspect_llvm().values()
+        assert "define" in code and "getelementptr" in code
+        assert not COUNTED.search(code)
+
+
+@pytest.mark.parametrize("num_rows", [2, 300])
+def test_cached_kernels_count_no_references(monkeypatch: pytest.MonkeyPatch, num_rows: int) -> None:
+    """In the machine code of a large family: its symbols are those of the functions it calls."""
+    for kernel in kernels_of(monkeypatch, batch_of(krazy_world(preset="easy"), num_rows)):
+        files = list(Path(kernel.stats.cache_path).glob(f"*{kernel.__name__}*.nbc"))
+        assert files
+        for file in files:
+            assert b"NRT_" not in file.read_bytes()
+
+
+def counting(array: Any) -> Any:
+    """What Numba's default options compile with reference counting."""
+    return array[:1]
+
+
+def test_the_search_for_reference_counting_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control for the two tests above."""
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    counted = numba.njit(counting, cache=True)
+    counted(np.zeros(3))
+    (code,) = counted.inspect_llvm().values()
+    assert COUNTED.search(code)
+    (file,) = Path(counted.stats.cache_path).glob("*.nbc")
+    assert tmp_path in file.parents
+    assert b"NRT_incref" in file.read_bytes()
+
+
+def test_kernels_release_pythons_lock_and_count_nothing() -> None:
+    assert kernels_compile.jit_options()["_nrt"] is False
+    assert kernels_compile.jit_options()["nogil"] is True
+
+
+SHARED = """
+from metaenvs.kernels.row_function import row_function
+
+@row_function
+def shared(value):
+    return value * 10
+"""
+HOME = """
+from metaenvs.kernels.row_function import row_function
+from shared import shared
+
+OFFSET = 1
+
+@row_function
+def rule(value):
+    return shared(value) + OFFSET
+"""
+TEMPLATE = """
+prange = range
+
+def rule(value):
+    return value
+
+def apply(values):
+    for index in prange(values.shape[0]):
+        values[index] = rule(values[index])
+"""
+MAIN = """
+import json, logging, sys
+import numpy as np
+import home, template
+from metaenvs.kernels.compile import build_kernel
+
+messages = []
+logger = logging.getLogger("metaenvs")
+logger.setLevel(logging.INFO)
+handler = logging.Handler()
+handler.emit = lambda record: messages.append(record.getMessage())
+logger.addHandler(handler)
+threaded = sys.argv[1] == "threaded"
+kernel = build_kernel(
+    template.apply, {"rule": home.rule}, home=home.__file__,
+    arguments=(np.zeros(1),), threaded=threaded,
+)
+values = np.arange(5.0)
+kernel(values)
+print(json.dumps({"values": values.tolist(), "messages": messages}))
+"""
+
+
+def run(folder: Path, kind: str = "serial") -> dict[str, Any]:
+    """Build and run a kernel over the rules in ``folder``, in a process of its own."""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    command = [sys.executable, "main.py", kind]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    cached = folder.glob("__pycache__/*.nbc")
+    answer["cached"] = {file.name: file.stat().st_mtime_ns for file in cached}
+    return answer
+
+
+def test_a_second_process_loads_kernels_and_edits_compile_them_anew(tmp_path: Path) -> None:
+    sources = {"shared": SHARED, "home": HOME, "template": TEMPLATE, "main": MAIN}
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+
+    first = run(tmp_path)
+    assert first["values"] == [1.0, 11.0, 21.0, 31.0, 41.0]
+    assert len(first["cached"]) == 1
+    (message,) = first["messages"]
+    assert message.startswith("Compiling apply_serial_") and "first time" in message
+
+    second = run(tmp_path)
+    assert second == {**first, "messages": []}  # Not even written again.
+
+    threaded = run(tmp_path, "threaded")
+    assert threaded["values"] == first["values"]
+    assert len(threaded["cached"]) == 2
+
+    # An edit where Numba's own cache does not look, in a function or a constant.
+    (tmp_path / "shared.py").write_text(SHARED.replace("* 10", "* 100"))
+    edited = run(tmp_path)
+    assert edited["values"] == [1.0, 101.0, 201.0, 301.0, 401.0]
+    assert len(edited["messages"]) == 1
+    (tmp_path / "home.py").write_text(HOME.replace("OFFSET = 1", "OFFSET = 2"))
+    assert run(tmp_path)["values"] == [2.0, 102.0, 202.0, 302.0, 402.0]
+
+    # And back: nothing stale is taken for the first version.
+    (tmp_path / "shared.py").write_text(SHARED)
+    (tmp_path / "home.py").write_text(HOME)
+    assert run(tmp_path)["values"] == first["values"]
+
+
+def test_importing_the_package_is_light() -> None:
+    command = "import sys, metaenvs; print(sorted({'numba', 'torch', 'pygame'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,144 @@
+"""The row functions are plain Python: uncompiled, they do exactly what the kernels do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import metaenvs.batch
+from metaenvs.kernels.row_function import RowFunction, bind
+from metaenvs.registration import IDS
+
+
+class Record:
+    """One record of a structured array, whose fields are attributes as in a kernel."""
+
+    def __init__(self, void: np.void) -> None:
+        object.__setattr__(self, "void", void)
+
+    def __getattr__(self, name: str) -> Any:
+        return self.void[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.void[name] = value
+
+
+class Records:
+    """A structured array whose elements are :class:`Record`."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.shape = array.shape
+
+    def __getitem__(self, index: int) -> Record:
+        return Record(self.array[index])
+
+    def __setitem__(self, index: int, record: Record) -> None:
+        self.array[index] = record.void
+
+
+calls: list[str] = []
+
+
+def build_uncompiled(
+    template: FunctionType, row_functions: Mapping[str, RowFunction], **_: Any
+) -> Callable[..., Any]:
+    """Stands for ``build_kernel``: the same binding of names, with nothing compiled."""
+    kernel = bind(template, lambda python, inline: python, row_functions)
+
+    def run(*arrays: np.ndarray) -> Any:
+        calls.append(template.__name__)
+        return kernel(*(Records(array) if array.dtype.names else array for array in arrays))
+
+    return run
+
+
+def forget_kernels() -> None:
+    for value in vars(metaenvs.batch).values():
+        getattr(value, "cache_clear", lambda: None)()
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes environments whose kernels are Python."""
+    forget_kernels()
+    with monkeypatch.context() as patch:
+        patch.setattr(metaenvs.batch, "build_kernel", build_uncompiled)
+        calls.clear()
+        yield
+    forget_kernels()
+
+
+def history(env_id: str, num_rows: int, num_steps: int, **arguments: Any) -> list[Any]:
+    """All that can be seen of an environment, and its whole state after every step."""
+    env: Any = gym.make_vec(env_id, num_envs=num_rows, **arguments)
+    rng = np.random.default_rng(0)
+    seen: list[Any] = [env.reset(seed=5), env.unwrapped.sample_tasks(2).to_records()]
+    env.unwrapped.set_task(env.unwrapped.sample_tasks(1), mask=np.arange(num_rows) == 0)
+    for step in range(num_steps):
+        actions = rng.integers(env.single_action_space.n, size=num_rows)
+        seen.append((env.step(actions), env.unwrapped.get_state()))
+        if step == num_steps // 2:
+            env.unwrapped.set_pool(env.unwrapped.sample_tasks(3), [3, 2, 1])
+            seen.append(env.reset(options={"reset_mask": np.arange(num_rows) != 1}))
+    with pytest.raises(ValueError, match="in row 1"):
+        env.step(np.array([0, 99, 0][:num_rows]))
+    return seen
+
+
+def assert_same(first: Any, second: Any) -> None:
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for name in first:
+            assert_same(first[name], second[name])
+    elif isinstance(first, tuple | list):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    else:
+        np.testing.assert_array_equal(first, second)
+        assert np.asarray(first).dtype == np.asarray(second).dtype
+
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "trials": {"episodes_per_trial": 2, "episode_steps": 8},
+}
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("env_id", sorted(IDS))
+def test_python_and_kernels_agree(env_id: str, configuration: str, request: Any) -> None:
+    arguments = CONFIGURATIONS[configuration]
+    compiled = history(env_id, 3, 100, **arguments)
+    request.getfixturevalue("uncompiled")
+    python = history(env_id, 3, 100, **arguments)
+    assert calls.count("run_rows") == 103 and "draw_tasks" in calls
+    assert_same(python, compiled)
+    ends = sum(int((result[2] | result[3]).sum()) for result in (
+        entry[0] for entry in compiled if isinstance(entry, tuple) and len(entry[0]) == 5
+    ))  # fmt: skip
+    assert ends > 5
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "global view with everything": {
+        "view": "global", "observe_position": True, "observe_energy": True, "task_visible": True,
+        "dense_reward": True,
+    },
+    "images": {"image": True, "cell_pixels": 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_krazy_worlds_other_observations(options: str, request: Any) -> None:
+    arguments = {"preset": "easy", **OPTIONS[options]}
+    compiled = history("metaenvs/KrazyWorld-v0", 2, 30, **arguments)
+    request.getfixturevalue("uncompiled")
+    assert_same(history("metaenvs/KrazyWorld-v0", 2, 30, **arguments), compiled)
+    assert "run_rows" in calls

@@ -145,6 +145,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     config = dataclasses.replace(config, env_id=given.env_id, env_arguments=env_arguments)
     short_id = given.env_id.split("/")[-1]
     folder = given.out or Path("runs") / f"{entry.name}-{short_id}-seed{config.seed}"
+    entry.restore(dataclasses.asdict(config))  # refuses what does not fit before a file is written
     create_run(folder, entry.name, config)
     metrics_file = MetricsFile(folder)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -92,7 +93,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             "max_episode_steps": max_episode_steps, "trial_inputs": trial_inputs,
             "autoreset_mode": autoreset_mode, "render_mode": render_mode, **family_arguments,
         }  # fmt: skip
-        family = type(self).family(task_visible=task_visible, **family_arguments)
+        family = _make_family(type(self).family, task_visible, family_arguments)
         self._family = family
         self.num_envs = _at_least_one("num_envs", num_envs)
         split = family.splits[0] if split is None else split
@@ -583,6 +584,19 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
 
 LAST_INPUTS = ("action", "reward", "episode_end", "fresh")
+
+
+def _make_family(
+    make: Callable[..., ArrayFamily], task_visible: bool, arguments: dict[str, Any]
+) -> ArrayFamily:
+    """The family in its configuration; TypeError naming its arguments for one it lacks."""
+    parameters = inspect.signature(make).parameters
+    open_ended = any(part.kind == part.VAR_KEYWORD for part in parameters.values())
+    unknown = sorted(set(arguments) - set(parameters))
+    if unknown and not open_ended:
+        known = [name for name in parameters if name != "task_visible"]
+        raise TypeError(f"This family has no argument {unknown}; its own are {known}.")
+    return make(task_visible=task_visible, **arguments)
 
 
 def _at_least_one(name: str, value: Any) -> int:

@@ -1,0 +1,119 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.cli import main
+from agents.runs import PARAMETERS
+
+BANDIT = "metaenvs/ExplorationBandit-v0"
+QUICK = ["--total-env-steps", "2000", "--num-envs", "32", "--hidden-size", "8"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "quick"
+    assert main(["train", "e-rl2", BANDIT, "--out", str(folder), *QUICK]) == 0
+    return folder
+
+
+def test_list_names_ids_and_agents(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert BANDIT in told
+    assert "e-rl2" in told
+
+
+def test_train_writes_a_run(run: Path) -> None:
+    content = json.loads((run / "config.json").read_text())
+    assert content["agent"] == "e-rl2"
+    assert content["config"]["explore_episodes"] == 3
+    assert content["config"]["env_id"] == BANDIT
+    lines = (run / "metrics.csv").read_text().splitlines()
+    assert "train/return" in lines[0]
+    assert len(lines) == 1 + 13  # iterations of 160 env steps until 2,000
+    assert (run / PARAMETERS).stat().st_size > 1000
+    assert not list(run.glob("*.partial"))
+
+
+def test_evaluate_writes_table_and_pictures(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), "--num-tasks", "3", "--rollouts", "2"]) == 0
+    told = capsys.readouterr().out
+    for name in ("adaptation.png", "learning.png", "trial.png", "trial.gif"):
+        assert name in told
+        assert (run / name).stat().st_size > 1000
+    assert len((run / "evaluation-all.csv").read_text().splitlines()) == 1 + 2 * 3 * 2 * 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "rl3", BANDIT], "no agent 'rl3'; agents are ['rl2', 'e-rl2']"),
+        (["train", "rl2", "metaenvs/KrazyWorl-v0"], "Did you mean 'metaenvs/KrazyWorld-v0'?"),
+        (["train", "rl2", BANDIT, "--env-arguments", "{"], "--env-arguments must be JSON"),
+        (
+            ["train", "rl2", BANDIT, "--env-arguments", '{"arms": 3}'],
+            "has no argument ['arms']; its own are ['num_arms']",
+        ),
+        (
+            ["train", "rl2", "metaenvs/KrazyWorld-v0", "--env-arguments", '{"preset": "hrd"}'],
+            "preset must be one of",
+        ),
+        (["evaluate", "/nowhere"], "holds no run"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if arguments[0] == "train":
+        arguments = [*arguments, "--out", str(tmp_path / "run")]
+    assert main(arguments) != 0
+    told = capsys.readouterr().err.strip()
+    assert message in told
+    assert told.count("\n") == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_agent_options_are_told_by_the_option_parser(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "rl2", BANDIT, "--num-envs", "0", "--out", str(tmp_path / "run")])
+    assert stop.value.code == 2
+    assert "num_envs must be at least num_minibatches, got 0" in capsys.readouterr().err
+
+
+def test_a_run_is_never_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "config.json").read_bytes()
+    assert main(["train", "rl2", BANDIT, "--out", str(run), *QUICK]) == 1
+    assert "holds a run already" in capsys.readouterr().err
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_damaged_and_newer_runs_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((run / "config.json").read_text())
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text(json.dumps(content))
+    (damaged / PARAMETERS).write_bytes((run / PARAMETERS).read_bytes()[:100])
+    assert main(["evaluate", str(damaged)]) == 1
+    assert "does not fit this run's network" in capsys.readouterr().err
+    (damaged / "config.json").write_text(json.dumps({**content, "format_version": 99}))
+    assert main(["evaluate", str(damaged)]) == 1
+    assert "reads up to 1; update it" in capsys.readouterr().err
+
+
+def test_another_agents_package_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr("agents.DISTRIBUTION")
+    assert main(["list"]) == 1
+    assert "top-level package 'agents'" in capsys.readouterr().err

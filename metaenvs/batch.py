@@ -163,7 +163,7 @@ class Batch:
     def begin(self, mask: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
         """Begin a new trial in the rows of ``mask``; observations and reports of all rows."""
         result = self.allocate()
-        self._run_rows(mask, self._no_actions, result)
+        self._run_rows(np.ascontiguousarray(mask), self._no_actions, result)
         return result.observation, result.report
 
     def draw(self, num_tasks: int, key: np.uint64) -> Tasks:

@@ -58,20 +58,14 @@ def build_uncompiled(
     return run
 
 
-def forget_kernels() -> None:
-    for value in vars(metaenvs.batch).values():
-        getattr(value, "cache_clear", lambda: None)()
-
-
 @pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes environments whose kernels are Python."""
-    forget_kernels()
-    with monkeypatch.context() as patch:
-        patch.setattr(metaenvs.batch, "build_kernel", build_uncompiled)
-        calls.clear()
-        yield
-    forget_kernels()
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, environments are made with kernels in Python."""
+    monkeypatch.setattr(metaenvs.batch, "build_kernel", build_uncompiled)
+    for name, value in list(vars(metaenvs.batch).items()):
+        if hasattr(value, "cache_clear"):  # Compiled kernels are kept, and not asked for.
+            monkeypatch.setattr(metaenvs.batch, name, value.__wrapped__)
+    calls.clear()
 
 
 def history(env_id: str, num_rows: int, num_steps: int, **arguments: Any) -> list[Any]:

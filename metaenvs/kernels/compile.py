@@ -82,10 +82,16 @@ def build_kernel(
     numba: Any = importlib.import_module("numba")
     assert isinstance(template, FunctionType)
     options = jit_options()
-    name = f"{template.__name__}_{'threaded' if threaded else 'serial'}"
-    name = f"{name}_{digest(template, row_functions, options)}"
+    # Argument types in the name, too: one file per kernel, which concurrent processes may write.
+    types = [(repr(argument.dtype), argument.ndim) for argument in arguments]
+    tag = digest(template, row_functions, {**options, "arguments": types})
+    tag = f"{'threaded' if threaded else 'serial'}_{tag}"
+    name = f"{template.__name__}_{tag}"
 
     def compile_row_function(python: FunctionType, inline: bool) -> Any:
+        # Cached kernels of several processes may meet in one: were callees of the same name and
+        # types in two of them, the linker would take the first for both.
+        python.__name__ = python.__qualname__ = f"{python.__name__}_{tag}"
         return numba.njit(python, forceinline=inline, **CALLEE_OPTIONS, **options)
 
     code = template.__code__.replace(co_filename=home, co_name=name, co_qualname=name)
@@ -96,7 +102,7 @@ def build_kernel(
     cache = Path(dispatcher.stats.cache_path)
     if not any(cache.glob(f"*{name}*.nbc")):
         logger.info("Compiling %s for the first time (seconds; kept in %s).", name, cache)
-    dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    dispatcher.compile(types)
     (compiled,) = dispatcher.overloads.values()
     entry_point: Callable[..., Any] = compiled.entry_point
     return entry_point

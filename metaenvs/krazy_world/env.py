@@ -153,6 +153,119 @@ class KrazyWorldVectorEnv(ArrayVectorEnv):
 
 
 class KrazyWorldEnv(ArrayEnv):
-    """MANUAL"""
+    """A grid world whose board, whose actions and whose tiles' appearance must be found out.
+
+    ## Description
+    Krazy World (Stadie et al. 2018, "The Importance of Sampling in Meta-Reinforcement Learning",
+    appendix A) is a benchmark of exploration for agents that learn to learn. The agent walks over
+    an N by N board, collects goals, and dies of deadly tiles or of exhaustion. From task to task
+    everything may change: where things are, where it starts, what its actions do, and which code
+    or colour stands for which kind of tile. Within a trial nothing changes: what an agent finds
+    out in one episode it can use in the next.
+
+    Tiles: *normal*; *wall*: cannot be entered; *goal*: +1, once an episode; *teleporter*: puts the
+    agent on the other end of its pair, which does nothing further; *door*: a wall without the key;
+    *key*; *death*: ends the episode; *ice*: the agent slides on, free of energy, until it enters
+    something else or the way is blocked; *energy*: gives `energy_replenish`, once an episode.
+
+    An action moves first, then resolves the tile entered (and those slid to), then costs one unit
+    of energy; with less than one unit left the episode ends, so stepping onto an energy tile with
+    the last unit survives. A blocked move is a move that costs energy and changes nothing.
+
+    ## Action Space
+    `Discrete(4)`. With `dynamics="default"`: 0 down, 1 up, 2 right, 3 left. With `"simple"` a
+    permutation of these drawn with the task; with `"moderate"` and `"hard"` each action's
+    displacement is the sum of two, of three unit moves of independent permutations (only the
+    destination counts, cells between are jumped over).
+
+    ## Observation Space
+    `MultiDiscrete` of codes (uint8):
+
+    | part | codes | when |
+    |---|---|---|
+    | 3 by 3 window around the agent, row by row; the middle is the tile under it | 9 of 11 (10: beyond the board) | `view="local"` (default) |
+    | the board, row by row, the agent's marker (3) over its cell | N² of 10 | `view="global"` |
+    | the agent's cell | 1 of N² | `observe_position=True` (default in the local view) |
+    | energy, and whether the key is held | 2 | `observe_energy=True` |
+    | the task: tiles, start, displacements + 3, tile codes | N² + 1 + 8 + 10 | `task_visible=True` |
+
+    Tile codes before the task's permutation: 0 wall, 1 normal, 2 goal, 3 the agent's marker, 4
+    teleporter, 5 door, 6 key, 7 death, 8 ice, 9 energy. The permutation (`permute_codes`) acts on
+    codes, one-hot vectors and images alike, never on the agent's marker.
+
+    `one_hot=True` expands the codes to a `Box(0, 1, uint8)` vector. `image=True` gives a
+    `Box(0, 255, (side, side, 3), uint8)` image instead, `cell_pixels` pixels a cell, of the window
+    (`view="local"`) or the board.
+
+    ## Task Space
+    `Dict` of `tiles` (N² kinds of tiles, uint8), `start` (a cell, int16), `displacements` (rows
+    down and columns right of each action, int8 (4, 2)) and `tile_codes` (the code of each kind,
+    a permutation of 0 to 9 that keeps 3, uint8). The start is a normal tile. Teleporters pair up
+    in reading order.
+
+    ## Splits
+    `"train"` (default): an endless stream of worlds, 15/16 of all by the hash of their content;
+    `"test"`: the first 64 worlds of the other sixteenth, for a given `split_seed`; `"all"`. With
+    `n_tasks=32`, "train" is a fixed list of 32 worlds (the paper's 32 training and 64 test
+    environments leave open which of the two it used).
+
+    ## Rewards
+    1 for each goal when it is collected. `dense_reward=True` (not in the paper): the decrease of
+    the sum of Manhattan distances to all goals, collected ones too, plus 3 for each goal.
+
+    ## Starting State
+    The world's own: its board, its start, full energy. Every episode of a trial starts alike.
+
+    ## Episode End
+    Terminated by death or exhaustion; truncated after `episode_steps`. Collecting every goal does
+    not end it. With `episodes_per_trial > 1` the trial ends (`terminated`) with its last episode.
+
+    ## Arguments
+    - `preset` ("paper"): where the settings below come from.
+
+    | preset | N | goals | further than | keys | teleporter pairs | energy | energy tiles | death | ice | dynamics | codes | steps |
+    |---|---|---|---|---|---|---|---|---|---|---|---|---|
+    | paper | 10 | 3 | 1 | 1 | 1 | 12 | .10 | .15 | .10 | simple | permuted | 100 |
+    | easy | 5 | 3 | 1 | 0 | 0 | unlimited | 0 | .15 | .15 | default | fixed | 50 |
+    | medium | 7 | 1 | 1 | 0 | 1 | 8 | .05 | .10 | .10 | default | fixed | 30 |
+    | hard | 10 | 3 | 1 | 1 | 1 | 12 | .10 | .15 | .10 | simple | fixed | 100 |
+    | first | 10 | 3 | 1 | 1 | 1 | 11 | 0 | .07 | .10 | default | fixed | 100 |
+    | second | 10 | 3 | 2 | 0 | 1 | 11 | .05 | .10 | .05 | default | fixed | 100 |
+    | second-demo | 10 | 3 | 2 | 0 | 1 | 50 | .05 | .08 | .05 | default | fixed | 100 |
+
+    - `size`, `num_goals`, `min_goal_distance`, `num_keys`, `num_teleporter_pairs`,
+      `energy_start` (None: unlimited), `energy_replenish` (8), `energy_fraction`,
+      `death_fraction`, `ice_fraction`, `dynamics`, `permute_codes`, `episode_steps`: change the
+      preset (`metaenvs.krazy_world.presets.WorldSettings` describes each).
+    - `view`, `image`, `cell_pixels` (4), `observe_position`, `observe_energy`: see above.
+    - `dense_reward` (False).
+    - `ensure_reachable` (0): keep only worlds in which an optimal planner collects at least so
+      many goals; needs `n_tasks`.
+    - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
+
+    ## Info
+    `goals_collected` in the episode; `tile_type_entered`, the kind of the last tile entered in
+    this step (-1: none); `death_cause` (0 alive, 1 deadly tile, 2 exhaustion); and three metrics
+    of how well the agent identifies the system (section 4.3 of the paper), counted over the
+    trial: `tile_types_visited`, kinds entered over kinds on the board that can be entered;
+    `trial_deaths` on deadly tiles; `trial_goals`. And the entries of every family.
+
+    ## Reference Scores
+    REFERENCE_SCORES
+
+    ## Differences from the Authors' Code
+    The authors published two versions, and neither is quite the paper's. Ours follows the paper
+    where it speaks and the first version's hard setting elsewhere, and mends what is plainly a
+    slip: special tiles may lie in the last row and column (K1), are as many as stated (K2), goals
+    are further from the start than `min_goal_distance` (K3), ice is free of energy (K4), the
+    reward is what was newly collected (K5), rows and columns are never swapped (K6), the door may
+    be in either arm of the wall and the wall in any corner (K7), permuted codes act on every kind
+    of observation and never change the board (K8), a new task sets everything (K9, K10),
+    `ensure_reachable` asks for solvable worlds (K11) and ice slides until the way is blocked
+    (K12). Where an action may be a sum of moves, sliding repeats the whole displacement.
+
+    ## Version History
+    - v0: first version.
+    """
 
     vector_env = KrazyWorldVectorEnv

@@ -99,14 +99,14 @@ def _best_plan(parameters: Array, task: Array, tracked: Array, world: WorldSetti
     expand = _kernel(world.size)
     seen = np.zeros(_num_codes(world.size, tracked), np.bool_)
     num_goals = int(np.count_nonzero(task["tiles"] == GOAL))
-    frontier = np.zeros(0, state_dtype(world.size))
+    frontier: Array = np.zeros(0, state_dtype(world.size))
     layers: list[Array] = []
     most, depth, place = 0, 0, 0
     # Layer 0 holds the start alone, layer n what n actions reach.
     while len(layers) <= world.episode_steps and most < num_goals:
         reached = np.empty(max(NUM_ACTIONS * len(frontier), 1), frontier.dtype)
         links = np.empty(len(reached), LINK_DTYPE)
-        count = expand(parameters, task, frontier, tracked, seen, reached, links)
+        count: int = expand(parameters, task, frontier, tracked, seen, reached, links)
         if count == 0:
             break
         frontier = reached[:count]
@@ -123,7 +123,7 @@ def _best_plan(parameters: Array, task: Array, tracked: Array, world: WorldSetti
 
 def expand_layer(
     parameters: Any, task: Any, frontier: Any, tracked: Any, seen: Any, reached: Any, links: Any
-) -> int:
+) -> Any:
     """Kernel template: do every action in every state of ``frontier``.
 
     Writes the states not ``seen`` before to ``reached``, each with its parent's index and its
@@ -149,7 +149,7 @@ def expand_layer(
                 cell = tracked[position]
                 code = 2 * code + (state.tiles[cell] != task[0].tiles[cell])
             code = 2 * code + state.has_key
-            code = code * task[0].tiles.shape[0] + state.row * parameters[0].size + state.column
+            code = (code * parameters[0].size + state.row) * parameters[0].size + state.column
             if not seen[code]:
                 seen[code] = True
                 links[count].parent = parent
@@ -161,7 +161,7 @@ def expand_layer(
 
 
 @lru_cache(maxsize=16)
-def _kernel(size: int) -> Callable[..., int]:
+def _kernel(size: int) -> Callable[..., Any]:
     """:func:`expand_layer`, compiled for boards of ``size`` by ``size`` cells."""
     task = Tasks.stack([task_space(size).sample()]).to_records()
     states = np.zeros(1, state_dtype(size))

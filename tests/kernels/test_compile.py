@@ -51,15 +51,12 @@ def kernels_of(monkeypatch: pytest.MonkeyPatch, batch: Batch) -> list[Any]:
         dispatchers.append(original(*arguments, **options))
         return dispatchers[-1]
 
-    def forget_kernels() -> None:
-        for value in vars(metaenvs.batch).values():  # They are kept for the process's life.
-            getattr(value, "cache_clear", lambda: None)()
-
     monkeypatch.setattr(numba, "njit", recording)
-    forget_kernels()
+    for name, value in list(vars(metaenvs.batch).items()):
+        if hasattr(value, "cache_clear"):  # Kernels of before are kept, and not asked for.
+            monkeypatch.setattr(metaenvs.batch, name, value.__wrapped__)
     batch.begin(np.ones(batch.num_rows, np.bool_))
     batch.draw(3, np.uint64(0))
-    forget_kernels()
     assert len(dispatchers) == 2
     return dispatchers
 
@@ -132,19 +129,28 @@ def rule(value):
     return shared(value) + OFFSET
 """
 TEMPLATE = """
+from metaenvs.kernels.row_function import row_function
+
 prange = range
 
+@row_function
 def rule(value):
     return value
 
+@row_function(inline=False)
+def apply_one(values, index):
+    for _ in range(1, values.shape[0]):
+        values[index] += 0.0
+    values[index] = rule(values[index])
+
 def apply(values):
     for index in prange(values.shape[0]):
-        values[index] = rule(values[index])
+        apply_one(values, index)
 """
 MAIN = """
 import json, logging, sys
 import numpy as np
-import home, template
+import importlib, template
 from metaenvs.kernels.compile import build_kernel
 
 messages = []
@@ -153,21 +159,25 @@ logger.setLevel(logging.INFO)
 handler = logging.Handler()
 handler.emit = lambda record: messages.append(record.getMessage())
 logger.addHandler(handler)
-threaded = sys.argv[1] == "threaded"
-kernel = build_kernel(
-    template.apply, {"rule": home.rule}, home=home.__file__,
-    arguments=(np.zeros(1),), threaded=threaded,
-)
-values = np.arange(5.0)
-kernel(values)
-print(json.dumps({"values": values.tolist(), "messages": messages}))
+results = []
+kernels = []
+for name in sys.argv[2:]:
+    home = importlib.import_module(name)
+    kernels.append(build_kernel(
+        template.apply, {"rule": home.rule}, home=home.__file__,
+        arguments=(np.zeros(1),), threaded=sys.argv[1] == "threaded",
+    ))
+    values = np.arange(5.0)
+    kernels[-1](values)
+    results.append(values.tolist())
+print(json.dumps({"values": results[-1], "results": results, "messages": messages}))
 """
 
 
-def run(folder: Path, kind: str = "serial") -> dict[str, Any]:
-    """Build and run a kernel over the rules in ``folder``, in a process of its own."""
+def run(folder: Path, kind: str = "serial", homes: tuple[str, ...] = ("home",)) -> dict[str, Any]:
+    """Build and run kernels over the rules in ``folder``, in a process of their own."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
-    command = [sys.executable, "main.py", kind]
+    command = [sys.executable, "main.py", kind, *homes]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -206,6 +216,23 @@ def test_a_second_process_loads_kernels_and_edits_compile_them_anew(tmp_path: Pa
     (tmp_path / "shared.py").write_text(SHARED)
     (tmp_path / "home.py").write_text(HOME)
     assert run(tmp_path)["values"] == first["values"]
+
+
+def test_cached_kernels_of_several_families_do_not_mix(tmp_path: Path) -> None:
+    """Compiled in processes of their own and loaded into one, each calls its own functions.
+
+    They differ in a function below one of the template's that is called, not inlined, and whose
+    name and types are the same in both: a linker that goes by those would take one for both.
+    """
+    other = HOME.replace("OFFSET = 1", "OFFSET = 7")
+    sources = {"shared": SHARED, "home": HOME, "other": other, "template": TEMPLATE, "main": MAIN}
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    results = [run(tmp_path, homes=(name,))["values"] for name in ("home", "other")]
+    assert results == [[1.0, 11.0, 21.0, 31.0, 41.0], [7.0, 17.0, 27.0, 37.0, 47.0]]
+    together = run(tmp_path, homes=("home", "other", "home"))
+    assert together["messages"] == []
+    assert together["results"] == [*results, results[0]]
 
 
 def test_importing_the_package_is_light() -> None:

@@ -1,0 +1,1 @@
+"""The command ``metaenvs bench``: the package and its peers, measured side by side."""

@@ -58,9 +58,12 @@ def plot_adaptation(
     """Mean return by episode of the trial with 95 % intervals over tasks, one line per agent."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for (label, rows), colour in zip(tables.items(), COLOURS, strict=False):
-        returns = returns_by_episode(rows)
+        rollouts = 1 + max(row.rollout for row in rows)
+        # Rollouts of one task are no independent samples of the tasks.
+        by_row = returns_by_episode(rows)
+        returns = by_row.reshape(-1, rollouts, by_row.shape[1]).mean(1)
         mean = returns.mean(0)
-        margin = NORMAL_95 * returns.std(0, ddof=1) / np.sqrt(len(returns))
+        margin = NORMAL_95 * returns.std(0, ddof=min(1, len(returns) - 1)) / np.sqrt(len(returns))
         episodes = np.arange(1, len(mean) + 1)
         axes.plot(episodes, mean, "o-", color=colour, label=label)
         axes.fill_between(episodes, mean - margin, mean + margin, color=colour, alpha=0.15)

@@ -102,7 +102,7 @@ def build_kernel(
     cache = Path(dispatcher.stats.cache_path)
     if not any(cache.glob(f"*{name}*.nbc")):
         logger.info("Compiling %s for the first time (seconds; kept in %s).", name, cache)
-    dispatcher.compile(types)
+    dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
     (compiled,) = dispatcher.overloads.values()
     entry_point: Callable[..., Any] = compiled.entry_point
     return entry_point

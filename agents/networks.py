@@ -58,7 +58,9 @@ class TrialEncoder(nn.Module):
             num_values += int(np.prod(observation_space.shape))
             self.scale = 1 / 255 if observation_space.dtype == np.uint8 else 1.0
         else:
-            raise TypeError(f"Expected a MultiDiscrete or Box observation, got {observation_space}.")
+            raise TypeError(
+                f"Expected a MultiDiscrete or Box observation, got {observation_space}."
+            )
         if isinstance(action_space, gym.spaces.Discrete):
             code_sizes.append(int(action_space.n) + 1)
         elif isinstance(action_space, gym.spaces.Box):

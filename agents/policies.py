@@ -24,9 +24,7 @@ class CategoricalPolicy(nn.Module):
         super().__init__()
         self.logits = linear(width, num_actions, SMALL_GAIN, generator)
 
-    def sample(
-        self, features: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Actions (n,) int64 and their log-probabilities (n,); the mode without a generator."""
         log_probabilities = self.logits(features).log_softmax(-1)
         if generator is None:
@@ -58,10 +56,8 @@ class GaussianPolicy(nn.Module):
         constant = self.log_deviation.sum() + 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return -0.5 * (scaled * scaled).sum(-1) - constant
 
-    def sample(
-        self, features: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
-        """Actions (n, dimensions) and their log-probabilities (n,); the mean without a generator."""
+    def sample(self, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Actions (n, dimensions), log-probabilities (n,); the mean without a generator."""
         mean = self.mean(features)
         actions = mean
         if generator is not None:

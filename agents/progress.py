@@ -18,7 +18,8 @@ SECONDS_BETWEEN_LINES = 15.0
 class Report(Protocol):
     """Takes the metrics of an iteration."""
 
-    def __call__(self, metrics: Mapping[str, float]) -> None: ...
+    def __call__(self, metrics: Mapping[str, float]) -> None:
+        """Show them."""
 
 
 @contextmanager

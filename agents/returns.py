@@ -27,8 +27,9 @@ def generalised_advantages(
     discounts: Tensor | Sequence[float],
     trace_decay: float,
 ) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimates (Schulman et al. 2016) over trials, without a cut at the
-    ends of inner episodes.
+    """Generalised advantage estimates (Schulman et al. 2016) over trials.
+
+    Nothing is cut at the ends of inner episodes.
 
     Args:
         rewards: (time, trials) float; masked already where the objective masks them.

@@ -45,9 +45,7 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{folder} holds no run: it has no {CONFIG}.")
     try:
         content = json.loads(path.read_text())
-        version, agent, config = (
-            content[key] for key in ("format_version", "agent", "config")
-        )
+        version, agent, config = (content[key] for key in ("format_version", "agent", "config"))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not the configuration of a run: {error!r}.") from error
     if version > FORMAT_VERSION:

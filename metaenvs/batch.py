@@ -29,7 +29,7 @@ from metaenvs.kernels.trial import (
 from metaenvs.spaces import shape_of
 from metaenvs.tasks import Tasks, record_words
 
-__all__ = ["Batch", "StepResult", "THREADED_FROM"]
+__all__ = ["THREADED_FROM", "Batch", "StepResult"]
 
 THREADED_FROM = 200
 """Rows from which waking the threads costs less than it saves (measured, two cores)."""

@@ -100,8 +100,10 @@ class ArrayEnv(gym.Env[Any, Any]):
     def _step_lean(
         self, action: int | np.integer[Any], buffers: StepResult
     ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """The same for what most environments are (discrete actions, plain observations): a batch
-        of one does not need fresh arrays for numbers that leave as Python scalars."""
+        """The same for what most environments are: discrete actions, plain observations.
+
+        A batch of one does not need fresh arrays for numbers that leave as Python scalars.
+        """
         refused = self._batch.step_into(self._actions, action, buffers)
         if refused:
             self._batch.refuse(0, self._actions)

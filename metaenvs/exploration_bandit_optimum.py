@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from metaenvs.exploration_bandit import BEST_REWARD, OTHER_REWARD, SAFE_REWARD
 
@@ -32,7 +32,7 @@ def best_values(num_arms: int, episodes: int, explore_episodes: int) -> BanditOp
         explore_episodes: Pulls whose reward does not count.
     """
 
-    @lru_cache(maxsize=None)
+    @cache
     def value(pull: int, failures: int, found: bool) -> float:
         if pull == episodes:
             return 0.0

@@ -20,9 +20,7 @@ def refuse_unknown_options(
         raise ValueError(f"reset knows the options {list(known)}, got {unknown}.")
 
 
-def read_reset_mask(
-    options: Mapping[str, Any] | None, num_envs: int
-) -> npt.NDArray[np.bool_]:
+def read_reset_mask(options: Mapping[str, Any] | None, num_envs: int) -> npt.NDArray[np.bool_]:
     """The rows to reset (num_envs,), all of them where no mask is given.
 
     Raises:
@@ -36,9 +34,7 @@ def read_reset_mask(
         kind = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
         raise TypeError(f"options['reset_mask'] must be a Boolean NumPy array, got {kind}.")
     if mask.shape != (num_envs,):
-        raise ValueError(
-            f"options['reset_mask'] must have shape ({num_envs},), got {mask.shape}."
-        )
+        raise ValueError(f"options['reset_mask'] must have shape ({num_envs},), got {mask.shape}.")
     if not mask.any():
         raise ValueError("options['reset_mask'] must name at least one row, got none.")
     return mask.copy()

@@ -25,8 +25,10 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def register_all() -> None:
-    """Register every id with Gymnasium. No id has ``max_episode_steps``: gymnasium.make would cut
-    trials with it."""
+    """Register every id with Gymnasium.
+
+    No id has ``max_episode_steps``: gymnasium.make would cut trials with it.
+    """
     for env_id, (entry_point, arguments) in IDS.items():
         gym.register(
             env_id,

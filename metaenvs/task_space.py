@@ -34,7 +34,8 @@ def as_tasks(tasks: Tasks | Mapping[str, Any], task_space: gym.spaces.Dict) -> T
         return validate_tasks(tasks, task_space)
     if not isinstance(tasks, Mapping):
         raise TypeError(
-            f"Expected a task (a mapping of {list(task_space)}) or Tasks, got {type(tasks).__name__}."
+            f"Expected a task (a mapping of {list(task_space)}) or Tasks, "
+            f"got {type(tasks).__name__}."
         )
     task: Task = dict(tasks)
     _check_names(task.keys(), task_space)

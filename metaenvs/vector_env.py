@@ -100,7 +100,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if split not in family.splits:
             raise ValueError(f"split must be one of {family.splits}, got {split!r}.")
         if not isinstance(split_seed, int | np.integer) or not 0 <= split_seed < 2**64:
-            raise ValueError(f"split_seed must be an integer from 0 to 2**64 - 1, got {split_seed!r}.")
+            raise ValueError(
+                f"split_seed must be an integer from 0 to 2**64 - 1, got {split_seed!r}."
+            )
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
@@ -234,10 +236,13 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         observation = self._encode(result.observation)
         if self._inputs is not None:
             episode_end = result.report["episode_end"]
-            self._last_inputs = (legal.copy(), result.reward.copy(), episode_end.copy(), fresh.copy())
-            observation = self._inputs.after(
-                observation, legal, result.reward, episode_end, fresh
+            self._last_inputs = (
+                legal.copy(),
+                result.reward.copy(),
+                episode_end.copy(),
+                fresh.copy(),
             )
+            observation = self._inputs.after(observation, legal, result.reward, episode_end, fresh)
         if self._in_trials:
             final = self._encode(result.final_observation)
             info["episode_final_obs"] = final
@@ -469,9 +474,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         accept = self._family.accept_tasks
         if n_tasks is None:
             if accept is not None:
-                raise ValueError(
-                    "This family's filter on tasks needs a finite list: pass n_tasks."
-                )
+                raise ValueError("This family's filter on tasks needs a finite list: pass n_tasks.")
             return
         _at_least_one("n_tasks", n_tasks)
         key = derive_key(0, POOL_KEY_STREAM, split_seed)

@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
-    """A vector environment of this package, in SAME_STEP mode, behind Stable-Baselines3's ``VecEnv``.
+    """A vector environment of this package behind Stable-Baselines3's ``VecEnv``.
 
     Args:
         env: With ``autoreset_mode=AutoresetMode.SAME_STEP``, which is when Stable-Baselines3

@@ -134,7 +134,8 @@ def evaluate(
         env_id: A family.
         tasks: Tasks of the family, such as :func:`evaluation_tasks` gives.
         split: The split that they are of, for the table.
-        rollouts, episodes: Parallel rows of each task, and episodes of each row.
+        rollouts: Parallel rows of each task.
+        episodes: Episodes of each row.
         seed: Decides episodes and actions.
         env_arguments: The family's own arguments.
         device: Where the agent computes.

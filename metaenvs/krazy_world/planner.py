@@ -91,7 +91,7 @@ def _tracked_cells(tiles: Array, world: WorldSettings) -> npt.NDArray[np.int64]:
 
 def _num_codes(size: int, tracked: Array) -> int:
     """Number of situations: cells, with or without key, with or without each pick-up."""
-    return size**2 * 2 * 2 ** len(tracked)
+    return 2 * size**2 << len(tracked)
 
 
 def _best_plan(parameters: Array, task: Array, tracked: Array, world: WorldSettings) -> Plan:

@@ -66,7 +66,9 @@ class WorldSettings:
         }
         for expectation, holds in checks.items():
             if not holds:
-                raise ValueError(f"{expectation}, got {getattr(self, expectation.split('=')[0].split()[0])!r}.")
+                raise ValueError(
+                    f"{expectation}, got {getattr(self, expectation.split('=')[0].split()[0])!r}."
+                )
         if self.num_specials > self.size**2 - (2 * self.size if self.num_keys else 1):
             raise ValueError(
                 f"A board of {self.size**2} cells has no room for {self.num_specials} special "
@@ -89,9 +91,7 @@ EASY = WorldSettings(
     size=5, num_teleporter_pairs=0, energy_start=None, death_fraction=0.15, ice_fraction=0.15,
     episode_steps=50,
 )  # fmt: skip
-MEDIUM = WorldSettings(
-    size=7, num_goals=1, energy_start=8, energy_fraction=0.05, episode_steps=30
-)
+MEDIUM = WorldSettings(size=7, num_goals=1, energy_start=8, energy_fraction=0.05, episode_steps=30)
 HARD = WorldSettings(
     size=10, num_keys=1, energy_fraction=0.1, death_fraction=0.15, dynamics="simple"
 )
@@ -126,7 +126,9 @@ def preset_settings(preset: str, changes: dict[str, Any]) -> WorldSettings:
     base = PRESETS[preset]
     unknown = sorted(set(changes) - set(asdict(base)))
     if unknown:
-        raise TypeError(f"Krazy World has no argument {unknown}; settings are {list(asdict(base))}.")
+        raise TypeError(
+            f"Krazy World has no argument {unknown}; settings are {list(asdict(base))}."
+        )
     return replace(base, **changes)
 
 

@@ -294,8 +294,10 @@ def _draw_strip(strip: Image, energies: Pair, has_key: bool, goals: Pair) -> Non
         icons.append((UNLIMITED, (bar_left + bar_right - icon) // 2, icon, True))
     else:
         _draw_energy_bar(bar, *energies)
-    for slot in reversed(range(sum(goals))):
-        icons.append((types.GOAL, stars_left + round(slot * spacing), star, slot < goals[0]))
+    icons += [
+        (types.GOAL, stars_left + round(slot * spacing), star, slot < goals[0])
+        for slot in reversed(range(sum(goals)))
+    ]
     for tile, left, pixels, earned in icons:
         symbol = _symbol(tile, pixels)
         if not earned:  # A mere shadow.

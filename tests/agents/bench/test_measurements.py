@@ -1,0 +1,120 @@
+"""Each measurement at the least effort: the rows it answers, with peers and without.
+
+What a figure is worth is not tested: that depends on the machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from agents import rl2
+from agents.bench import bandit, environments, peers, training
+from agents.bench.rows import Row
+from agents.bench.timing import Effort
+
+LEAST = Effort(repeats=1, seconds=1e-6, iterations=1, training_share=1e-9, num_seeds=1)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No peer is installed."""
+    monkeypatch.setattr(peers, "installed", lambda modules: False)
+
+
+def absent(rows: list[Row]) -> list[str]:
+    return [row.what for row in rows if row.median is None]
+
+
+def test_installed_looks_for_every_module() -> None:
+    assert peers.installed(("numpy", "gymnasium"))
+    assert not peers.installed(("numpy", "no_such_module"))
+
+
+@pytest.mark.usefixtures("alone")
+def test_batch_shares_add_up_to_the_whole_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "BATCH_ROWS", 8)
+    rows = environments.krazy_world_batch(LEAST)
+    assert len(absent(rows)) == 2
+    for episodes in (1, 5):
+        shares = [
+            row.median
+            for row in rows
+            if row.unit == "%" and row.what.endswith(f"episodes_per_trial={episodes}")
+        ]
+        assert len(shares) == 3
+        assert sum(share for share in shares if share is not None) == pytest.approx(100)
+
+
+@pytest.mark.usefixtures("alone")
+def test_single(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = environments.krazy_world_single(LEAST)
+    assert absent(rows) == ["MiniGrid FourRooms, one environment"]
+
+
+def test_growth_has_a_ratio_for_each_larger_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "BATCH_SIZES", (2, 4, 8))
+    rows = environments.cost_growth(LEAST)
+    assert [row.unit for row in rows] == ["ns/row step"] * 3 + ["times"] * 2
+
+
+def test_a_single_block_counts_its_steps() -> None:
+    import gymnasium as gym
+
+    assert environments.single_block(gym.make(environments.KRAZY_WORLD).unwrapped)() == 1024
+
+
+@pytest.mark.usefixtures("alone")
+def test_training_without_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = rl2.RL2Config(num_envs=4, hidden_size=8)
+    monkeypatch.setattr(training, "CONFIG", small)
+    rows = training.rl2_training(LEAST)
+    assert absent(rows) == [training.THEIRS]
+    assert rows[1].median == training.num_parameters(rl2.new_policy(small))
+
+
+def test_iterations_are_counted_after_the_first() -> None:
+    config = rl2.RL2Config(env_id=bandit.BANDIT, num_envs=4, hidden_size=8)
+    steps, seconds = training.rl2_iterations(config, 2)
+    assert steps == 2 * 4 * 5
+    assert seconds > 0
+
+
+def test_bandit_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bandit, "ROLLOUTS", 2)
+    rows = bandit.bandit(LEAST)
+    assert [row.unit for row in rows] == ["of the optimum", "s"] * 2
+
+
+def test_a_policy_that_plays_safe_has_its_share() -> None:
+    import torch
+
+    for explore_episodes, optimum, share in ((0, 2.5, 1.0), (3, 1.5, 2 / 3)):
+        config = rl2.RL2Config(
+            env_id=bandit.BANDIT, explore_episodes=explore_episodes, hidden_size=8
+        )
+        policy = rl2.new_policy(config)
+        with torch.no_grad():
+            for parameter in policy.action.parameters():
+                parameter.zero_()
+            biases = [p for p in policy.action.parameters() if p.ndim == 1]
+            biases[0][0] = 100.0
+        np.testing.assert_allclose(bandit.share_of_optimum(policy, config, optimum), share)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sb3_contrib") is None, reason="needs sb3-contrib")
+@pytest.mark.filterwarnings("ignore")
+def test_training_beside_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CONFIG", rl2.RL2Config(num_envs=4, hidden_size=8))
+    rows = training.rl2_training(LEAST)
+    assert not absent(rows)
+    assert rows[-1].what == "ratio to RecurrentPPO"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xminigrid") is None, reason="needs xminigrid")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("auto_reset", [True, False])
+def test_an_xland_block_counts_its_steps(auto_reset: bool) -> None:
+    assert peers.xland_block(2, auto_reset=auto_reset)() == 2 * peers.SCAN_STEPS

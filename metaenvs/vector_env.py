@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +11,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from metaenvs.arguments import at_least_one, make_family
 from metaenvs.batch import Batch, StepResult
+from metaenvs.batch_state import check_alike, read_batch, write_batch
 from metaenvs.episode_path import EpisodePaths
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels.one_hot import code_offsets, write_one_hot
@@ -93,9 +94,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             "max_episode_steps": max_episode_steps, "trial_inputs": trial_inputs,
             "autoreset_mode": autoreset_mode, "render_mode": render_mode, **family_arguments,
         }  # fmt: skip
-        family = _make_family(type(self).family, task_visible, family_arguments)
+        family = make_family(type(self).family, task_visible, family_arguments)
         self._family = family
-        self.num_envs = _at_least_one("num_envs", num_envs)
+        self.num_envs = at_least_one("num_envs", num_envs)
         split = family.splits[0] if split is None else split
         if split not in family.splits:
             raise ValueError(f"split must be one of {family.splits}, got {split!r}.")
@@ -115,11 +116,11 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.splits = family.splits
         if episodes_per_trial is None:
             episodes_per_trial = family.episodes_per_trial
-        self.episodes_per_trial = _at_least_one("episodes_per_trial", episodes_per_trial)
+        self.episodes_per_trial = at_least_one("episodes_per_trial", episodes_per_trial)
         episode_steps = family.episode_steps if episode_steps is None else episode_steps
-        self.episode_steps = _at_least_one("episode_steps", episode_steps)
+        self.episode_steps = at_least_one("episode_steps", episode_steps)
         if max_episode_steps is not None:
-            _at_least_one("max_episode_steps", max_episode_steps)
+            at_least_one("max_episode_steps", max_episode_steps)
         self._same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
         self._in_trials = self.episodes_per_trial > 1
 
@@ -302,7 +303,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
         Successive calls give further tasks; a seeded reset of all rows starts the stream anew.
         """
-        _at_least_one("n_tasks", n_tasks)
+        at_least_one("n_tasks", n_tasks)
         key = derive_key(self._sample_key, self._num_sampled)
         self._num_sampled += 1
         if len(self._batch.pool):
@@ -389,16 +390,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def get_state(self) -> dict[str, Array]:
         """The whole state as plain named arrays, exact in the middle of an episode."""
-        batch = self._batch
-        state: dict[str, Array] = {}
-        records = {"rows": batch.rows, "tasks": batch.tasks, "states": batch.states}
-        for prefix, array in records.items():
-            assert array.dtype.names is not None
-            for name in array.dtype.names:
-                state[f"{prefix}/{name}"] = array[name].copy()
-        state["pins"] = batch.pins.copy()
-        state["pool"] = batch.pool.copy()
-        state["pool_cumulative"] = batch.pool_cumulative.copy()
+        state = read_batch(self._batch)
         state["sample_key"] = np.array([self._sample_key], np.uint64)
         state["num_sampled"] = np.array([self._num_sampled], np.int64)
         if self._last_inputs is not None:
@@ -412,42 +404,17 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ValueError: Arrays missing, unknown, or of other shapes or dtypes; nothing is changed.
         """
-        template = self.get_state()
-        variable = {"pins", "pool", "pool_cumulative"}
-        optional = {f"last/{name}" for name in LAST_INPUTS}
-        wrong = sorted((set(template) ^ set(state)) - optional)
-        for name in sorted(set(template) & set(state) - optional):
-            expected, given = template[name], np.asarray(state[name])
-            compared = 1 if name in variable else 0
-            if expected.shape[compared:] != given.shape[compared:] or (
-                expected.dtype != given.dtype
-            ):
-                wrong.append(f"{name}: expected {expected.dtype}{list(expected.shape)}, "
-                             f"got {given.dtype}{list(given.shape)}")  # fmt: skip
-        if wrong:
-            raise ValueError(f"set_state needs the arrays of an environment made alike: {wrong}.")
-        lengths = {name: len(state[name]) for name in variable}
-        if lengths["pins"] not in (0, self.num_envs) or (
-            lengths["pool"] != lengths["pool_cumulative"]
-        ):
-            raise ValueError(f"set_state got pins and pools of lengths that do not fit: {lengths}.")
-        batch = self._batch
-        records = {"rows": batch.rows, "tasks": batch.tasks, "states": batch.states}
-        for prefix, array in records.items():
-            assert array.dtype.names is not None
-            for name in array.dtype.names:
-                array[name] = state[f"{prefix}/{name}"]
-        batch.pins = np.array(state["pins"], order="C")
-        batch.pool = np.array(state["pool"], order="C")
-        batch.pool_cumulative = np.array(state["pool_cumulative"], order="C")
+        last = [f"last/{name}" for name in LAST_INPUTS]
+        check_alike(self.get_state(), state, optional=last)
+        write_batch(self._batch, state)
         self._sample_key = np.uint64(state["sample_key"][0])
         self._num_sampled = int(state["num_sampled"][0])
         self._begun = False
         self._last_inputs = None
-        if "last/action" in state:
-            self._last_inputs = tuple(np.array(state[f"last/{name}"]) for name in LAST_INPUTS)
+        if last[0] in state:
+            self._last_inputs = tuple(np.array(state[name]) for name in last)
         self._paths = EpisodePaths(self.num_envs)
-        self._paths.follow(batch.rows, batch.states)
+        self._paths.follow(self._batch.rows, self._batch.states)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"arguments": self._arguments, "state": self.get_state(), "spec": self.spec}
@@ -476,7 +443,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             if accept is not None:
                 raise ValueError("This family's filter on tasks needs a finite list: pass n_tasks.")
             return
-        _at_least_one("n_tasks", n_tasks)
+        at_least_one("n_tasks", n_tasks)
         key = derive_key(0, POOL_KEY_STREAM, split_seed)
         parts: list[Tasks] = []
         while sum(map(len, parts)) < n_tasks:
@@ -587,22 +554,3 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
 
 LAST_INPUTS = ("action", "reward", "episode_end", "fresh")
-
-
-def _make_family(
-    make: Callable[..., ArrayFamily], task_visible: bool, arguments: dict[str, Any]
-) -> ArrayFamily:
-    """The family in its configuration; TypeError naming its arguments for one it lacks."""
-    parameters = inspect.signature(make).parameters
-    open_ended = any(part.kind == part.VAR_KEYWORD for part in parameters.values())
-    unknown = sorted(set(arguments) - set(parameters))
-    if unknown and not open_ended:
-        known = [name for name in parameters if name != "task_visible"]
-        raise TypeError(f"This family has no argument {unknown}; its own are {known}.")
-    return make(task_visible=task_visible, **arguments)
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-    return int(value)

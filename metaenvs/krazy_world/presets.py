@@ -13,6 +13,11 @@ from metaenvs.krazy_world.worlds import DYNAMICS
 
 __all__ = ["PRESETS", "WorldSettings", "preset_settings", "world_parameters"]
 
+INTEGERS = (
+    "size", "num_goals", "min_goal_distance", "num_keys", "num_teleporter_pairs", "energy_start",
+    "energy_replenish", "episode_steps",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorldSettings:
@@ -47,8 +52,13 @@ class WorldSettings:
     """Limit of an episode in steps."""
 
     def __post_init__(self) -> None:
+        for name in INTEGERS:
+            value = getattr(self, name)
+            integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not integer and not (name == "energy_start" and value is None):
+                raise ValueError(f"{name} must be an integer, got {value!r}.")
         checks = {
-            "size must be an integer from 3 to 16": 3 <= self.size <= 16,
+            "size must be from 3 to 16": 3 <= self.size <= 16,
             "num_goals must be at least 1": self.num_goals >= 1,
             "num_keys must be 0 or 1": self.num_keys in (0, 1),
             "num_keys=1 needs a size of at least 5": self.num_keys == 0 or self.size >= 5,

@@ -69,7 +69,7 @@ def check_worlds(tasks: Tasks) -> None:
     }
     for complaint, wrong in complaints.items():
         if wrong.any():
-            raise ValueError(f"{complaint}; task {int(np.argmax(wrong))} does not.")
+            raise ValueError(f"{complaint}; task {int(np.argmax(wrong))} breaks this.")
 
 
 @row_function

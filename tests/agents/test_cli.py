@@ -40,9 +40,7 @@ def test_train_writes_a_run(run: Path) -> None:
     assert not list(run.glob("*.partial"))
 
 
-def test_evaluate_writes_table_and_pictures(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_writes_table_and_pictures(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run), "--num-tasks", "3", "--rollouts", "2"]) == 0
     told = capsys.readouterr().out
     for name in ("adaptation.png", "learning.png", "trial.png", "trial.gif"):

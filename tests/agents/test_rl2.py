@@ -78,9 +78,7 @@ def test_exploration_may_be_free_of_discount() -> None:
 
 def test_learns_to_play_safe_on_the_bandit() -> None:
     metrics: list[dict[str, float]] = []
-    config = RL2Config(
-        env_id="metaenvs/ExplorationBandit-v0", num_envs=256, total_env_steps=80_000
-    )
+    config = RL2Config(env_id="metaenvs/ExplorationBandit-v0", num_envs=256, total_env_steps=80_000)
     train(config, metrics.append)
     assert metrics[0]["train/return"] < 0
     assert metrics[-1]["train/return"] >= 0.95 * best_values(7, 5, 0).objective

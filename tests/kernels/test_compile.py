@@ -138,14 +138,17 @@ def rule(value):
     return value
 
 @row_function(inline=False)
-def apply_one(values, index):
-    for _ in range(1, values.shape[0]):
-        values[index] += 0.0
-    values[index] = rule(values[index])
+def apply_one(value, values):
+    result = rule(value)
+    for k in range(values.shape[0]):  # Long enough not to be inlined after all.
+        value = value + rule(value) * k
+        if value > 1e9:
+            value = value / 3
+    return result if value > -1 else value
 
 def apply(values):
     for index in prange(values.shape[0]):
-        apply_one(values, index)
+        values[index] = apply_one(values[index], values)
 """
 MAIN = """
 import json, logging, sys

@@ -16,13 +16,13 @@ from metaenvs.batch import Batch, StepResult
 from metaenvs.batch_state import check_alike, read_batch, write_batch
 from metaenvs.episode_path import EpisodePaths
 from metaenvs.family import ArrayFamily
-from metaenvs.kernels.one_hot import code_offsets, write_one_hot
+from metaenvs.observation_view import LAST_STEP, ObservationView
 from metaenvs.options import read_reset_mask, refuse_unknown_options
 from metaenvs.seeding import derive_key, row_keys
 from metaenvs.spaces import shape_of
 from metaenvs.task_space import as_tasks
 from metaenvs.tasks import Tasks
-from metaenvs.trial_inputs import TrialInputs, TrialInputsKind
+from metaenvs.trial_inputs import TrialInputsKind
 
 __all__ = ["ArrayVectorEnv"]
 
@@ -124,20 +124,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
         self._in_trials = self.episodes_per_trial > 1
 
-        space = family.observation_space
-        self._one_hot_offsets: npt.NDArray[np.int64] | None = None
-        base_space: gym.Space[Any] = space
-        if one_hot:
-            if not isinstance(space, gym.spaces.MultiDiscrete):
-                raise ValueError(f"one_hot needs an observation of codes, this one is {space}.")
-            self._one_hot_offsets = code_offsets(space.nvec)
-            width = int(np.sum(space.nvec, dtype=np.int64))
-            base_space = gym.spaces.Box(0, 1, (width,), np.uint8)
         self.single_action_space = family.action_space
-        self._inputs: TrialInputs | None = None
-        if trial_inputs is not None:
-            self._inputs = TrialInputs(trial_inputs, base_space, family.action_space)
-        self.single_observation_space = self._inputs.space if self._inputs else base_space
+        self._view = ObservationView(family, one_hot, trial_inputs)
+        self.single_observation_space = self._view.single_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
@@ -155,7 +144,6 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         )
         self._sample_key = derive_key(0, SAMPLE_KEY_STREAM)
         self._num_sampled = 0
-        self._last_inputs: tuple[Array, ...] | None = None
         self._everywhere = np.ones(self.num_envs, np.bool_)
         self._everywhere.flags.writeable = False
         self._paths = EpisodePaths(self.num_envs)
@@ -203,7 +191,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         observation, reports = self._batch.begin(mask)
         if self.render_mode is not None:
             self._paths.follow(self._batch.rows, self._batch.states)
-        inputs = self._after_reset(observation, mask)
+        inputs = self._view.after_reset(observation, mask)
         return inputs, self._info(reports, mask if not mask.all() else self._everywhere)
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
@@ -223,7 +211,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         legal = self._as_actions(actions)
         batch = self._batch
         fresh: Any = None
-        if self._inputs is not None and not self._same_step:
+        if self._view.has_inputs and not self._same_step:
             fresh = batch.rows["finished"].copy()
         tasks = self.get_task() if self._task_in_info and self._same_step else None
         result = batch.allocate()
@@ -234,19 +222,11 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         info = self._info(result.report, self._everywhere)
         if self._same_step:
             fresh = terminated | truncated
-        observation = self._encode(result.observation)
-        if self._inputs is not None:
-            episode_end = result.report["episode_end"]
-            self._last_inputs = (
-                legal.copy(),
-                result.reward.copy(),
-                episode_end.copy(),
-                fresh.copy(),
-            )
-            observation = self._inputs.after(observation, legal, result.reward, episode_end, fresh)
+        observation = self._view.after_step(
+            result.observation, legal, result.reward, result.report["episode_end"], fresh
+        )
         if self._in_trials:
-            final = self._encode(result.final_observation)
-            info["episode_final_obs"] = final
+            info["episode_final_obs"] = self._view.encode(result.final_observation)
             info["_episode_final_obs"] = info["episode_end"] | terminated | truncated
         if self._same_step and fresh.any():
             self._add_final(info, result, legal, fresh, tasks)
@@ -284,8 +264,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def lean_buffers(self) -> StepResult | None:
         """Arrays to be used again by :meth:`step_into`; None where a step needs more than these."""
         discrete = isinstance(self.single_action_space, gym.spaces.Discrete)
-        more = self._inputs or self._one_hot_offsets is not None or self._in_trials
-        if not discrete or more or self._same_step or self._task_in_info:
+        more = self._in_trials or self._same_step or self._task_in_info
+        if not discrete or not self._view.is_raw or more:
             return None
         return self._batch.allocate()
 
@@ -393,9 +373,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         state = read_batch(self._batch)
         state["sample_key"] = np.array([self._sample_key], np.uint64)
         state["num_sampled"] = np.array([self._num_sampled], np.int64)
-        if self._last_inputs is not None:
-            for name, array in zip(LAST_INPUTS, self._last_inputs, strict=True):
-                state[f"last/{name}"] = array.copy()
+        state.update(self._view.get_state())
         return state
 
     def set_state(self, state: Mapping[str, Array]) -> None:
@@ -404,15 +382,12 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ValueError: Arrays missing, unknown, or of other shapes or dtypes; nothing is changed.
         """
-        last = [f"last/{name}" for name in LAST_INPUTS]
-        check_alike(self.get_state(), state, optional=last)
+        check_alike(self.get_state(), state, optional=LAST_STEP)
         write_batch(self._batch, state)
         self._sample_key = np.uint64(state["sample_key"][0])
         self._num_sampled = int(state["num_sampled"][0])
         self._begun = False
-        self._last_inputs = None
-        if last[0] in state:
-            self._last_inputs = tuple(np.array(state[name]) for name in last)
+        self._view.set_state(state)
         self._paths = EpisodePaths(self.num_envs)
         self._paths.follow(self._batch.rows, self._batch.states)
 
@@ -484,27 +459,6 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if not self._begun:
             raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
 
-    def _encode(self, observation: Array) -> Array:
-        if self._one_hot_offsets is None:
-            return observation
-        width = int(np.sum(self._family.observation_space.nvec, dtype=np.int64))  # type: ignore[union-attr]
-        output = np.zeros((len(observation), width), np.uint8)
-        if len(observation):
-            write_one_hot(observation, self._one_hot_offsets, output)
-        return output
-
-    def _after_reset(self, observation: Array, mask: npt.NDArray[np.bool_]) -> Any:
-        encoded = self._encode(observation)
-        if self._inputs is None:
-            return encoded
-        if mask.all() or self._last_inputs is None:
-            self._last_inputs = None
-            return self._inputs.start(encoded)
-        action, reward, episode_end, fresh = self._last_inputs
-        fresh = fresh | mask
-        self._last_inputs = (action, reward, episode_end, fresh)
-        return self._inputs.after(encoded, action, reward, episode_end, fresh)
-
     def _info(self, reports: Array, mask: Array) -> dict[str, Any]:
         """Named arrays of a batch of reports, each with its mask as Gymnasium has it."""
         info: dict[str, Any] = {}
@@ -528,17 +482,10 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     ) -> None:
         """SAME_STEP: the observation and info with which trials (of ``tasks``) just ended."""
         rows = np.flatnonzero(ended)
-        inputs: Any = self._encode(result.final_observation[rows])
-        if self._inputs is not None:
-            always = np.ones(len(rows), np.bool_)
-            inputs = self._inputs.after(inputs, actions[rows], result.reward[rows], always, None)
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for position, row in enumerate(rows):
-            final_obs[row] = (
-                {name: value[position] for name, value in inputs.items()}
-                if isinstance(inputs, dict)
-                else inputs[position]
-            )
+        seen = self._view.at_end(result.final_observation[rows], actions[rows], result.reward[rows])
+        for row, last_seen in zip(rows, seen, strict=True):
+            final_obs[row] = last_seen
         final_info: dict[str, Any] = {}
         for name in self.report_names:
             final_info[name] = result.final_report[name]
@@ -551,6 +498,3 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             final_info["_task"] = ended
         info["final_obs"], info["_final_obs"] = final_obs, ended
         info["final_info"], info["_final_info"] = final_info, ended
-
-
-LAST_INPUTS = ("action", "reward", "episode_end", "fresh")

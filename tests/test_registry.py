@@ -325,7 +325,7 @@ def stream_of(env_id: str, split: str, split_seed: int = 0) -> np.ndarray:
 def test_every_task_is_on_one_side_of_the_split(env_id: str) -> None:
     """A row draws candidates until one is on its split's side: "all" takes the first, which one
     of "train" and "test" must take too, and the other must refuse."""
-    splits = gym.make(env_id).unwrapped._batch._family.splits
+    splits = gym.make(env_id).unwrapped.splits
     if not {"train", "test"} <= set(splits):
         assert splits == ("all",)
         return
@@ -341,7 +341,7 @@ def test_every_task_is_on_one_side_of_the_split(env_id: str) -> None:
 
 
 def test_finite_splits_are_decided_by_split_seed(env_id: str) -> None:
-    splits = gym.make(env_id).unwrapped._batch._family.splits
+    splits = gym.make(env_id).unwrapped.splits
     for split in splits:
         pools = [
             gym.make(env_id, split=split, split_seed=split_seed, n_tasks=16).unwrapped.pool

@@ -273,7 +273,12 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Act with ``action`` in a batch of one; answers whether that was refused."""
         if not self._begun:
             self._require_reset()
-        actions[0] = action
+        try:
+            actions[0] = action
+        except OverflowError:
+            raise ValueError(
+                f"actions must lie in {self.single_action_space}, got {action}."
+            ) from None
         return self._batch.step(actions, buffers) >= 0
 
     # ------------------------------------------------------------------ the task contract

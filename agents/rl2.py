@@ -79,25 +79,29 @@ class RL2Config:
     """Global norm that gradients are clipped to."""
 
     def __post_init__(self) -> None:
-        checks = {
-            "episodes_per_trial must be at least 1": self.episodes_per_trial >= 1,
-            "explore_episodes must be from 0 to episodes_per_trial - 1": (
-                0 <= self.explore_episodes < self.episodes_per_trial
+        last = self.episodes_per_trial - 1
+        parts = self.num_minibatches
+        checks = [
+            ("episodes_per_trial", self.episodes_per_trial >= 1, "at least 1"),
+            (
+                "explore_episodes",
+                0 <= self.explore_episodes <= last,
+                f"from 0 to episodes_per_trial - 1 = {last}",
             ),
-            "total_env_steps must be at least 1": self.total_env_steps >= 1,
-            "num_envs must be at least num_minibatches": self.num_envs >= self.num_minibatches >= 1,
-            "hidden_size must be at least 1": self.hidden_size >= 1,
-            "epochs must be at least 1": self.epochs >= 1,
-            "learning_rate must be positive": self.learning_rate > 0,
-            "discount must be from 0 to 1": 0 <= self.discount <= 1,
-            "trace_decay must be from 0 to 1": 0 <= self.trace_decay <= 1,
-            "clip must be positive": self.clip > 0,
-            "entropy_weight must be at least 0": self.entropy_weight >= 0,
-        }
-        for expectation, holds in checks.items():
+            ("total_env_steps", self.total_env_steps >= 1, "at least 1"),
+            ("num_minibatches", parts >= 1, "at least 1"),
+            ("num_envs", self.num_envs >= parts, f"at least num_minibatches = {parts}"),
+            ("hidden_size", self.hidden_size >= 1, "at least 1"),
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("learning_rate", self.learning_rate > 0, "positive"),
+            ("discount", 0 <= self.discount <= 1, "from 0 to 1"),
+            ("trace_decay", 0 <= self.trace_decay <= 1, "from 0 to 1"),
+            ("clip", self.clip > 0, "positive"),
+            ("entropy_weight", self.entropy_weight >= 0, "at least 0"),
+        ]
+        for name, holds, expectation in checks:
             if not holds:
-                name = expectation.split()[0]
-                raise ValueError(f"{expectation}, got {getattr(self, name)!r}.")
+                raise ValueError(f"{name} must be {expectation}, got {getattr(self, name)!r}.")
 
 
 class RL2Policy(nn.Module):

@@ -57,32 +57,37 @@ class WorldSettings:
             integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not integer and not (name == "energy_start" and value is None):
                 raise ValueError(f"{name} must be an integer, got {value!r}.")
-        checks = {
-            "size must be from 3 to 16": 3 <= self.size <= 16,
-            "num_goals must be at least 1": self.num_goals >= 1,
-            "num_keys must be 0 or 1": self.num_keys in (0, 1),
-            "num_keys=1 needs a size of at least 5": self.num_keys == 0 or self.size >= 5,
-            "num_teleporter_pairs must be at least 0": self.num_teleporter_pairs >= 0,
-            "energy_start must be None or from 1 to 1000": self.energy_start is None
-            or 1 <= self.energy_start <= 1000,
-            "energy_replenish must be from 0 to 100": 0 <= self.energy_replenish <= 100,
-            "min_goal_distance must be at least 0": self.min_goal_distance >= 0,
-            f"dynamics must be one of {DYNAMICS}": self.dynamics in DYNAMICS,
-            "episode_steps must be at least 1": self.episode_steps >= 1,
-            **{
-                f"{name} must be a number from 0 to 1": 0 <= getattr(self, name) <= 1
-                for name in ("energy_fraction", "death_fraction", "ice_fraction")
-            },
-        }
-        for expectation, holds in checks.items():
+        energy_start = 1 if self.energy_start is None else self.energy_start
+        fractions = ("energy_fraction", "death_fraction", "ice_fraction")
+        checks = [
+            ("size", 3 <= self.size <= 16, "from 3 to 16"),
+            ("num_goals", self.num_goals >= 1, "at least 1"),
+            ("num_keys", self.num_keys in (0, 1), "0 or 1"),
+            ("size", self.num_keys == 0 or self.size >= 5, "at least 5 with num_keys=1"),
+            ("num_teleporter_pairs", self.num_teleporter_pairs >= 0, "at least 0"),
+            ("energy_start", 1 <= energy_start <= 1000, "None or from 1 to 1000"),
+            ("energy_replenish", 0 <= self.energy_replenish <= 100, "from 0 to 100"),
+            ("min_goal_distance", self.min_goal_distance >= 0, "at least 0"),
+            ("dynamics", self.dynamics in DYNAMICS, f"one of {DYNAMICS}"),
+            ("episode_steps", self.episode_steps >= 1, "at least 1"),
+            *((name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1") for name in fractions),
+        ]
+        for name, holds, expectation in checks:
             if not holds:
-                raise ValueError(
-                    f"{expectation}, got {getattr(self, expectation.split('=')[0].split()[0])!r}."
-                )
-        if self.num_specials > self.size**2 - (2 * self.size if self.num_keys else 1):
+                raise ValueError(f"{name} must be {expectation}, got {getattr(self, name)!r}.")
+        # The fewest cells far enough from a start are those of a start in the middle; walls and
+        # door are at most as many as the cells of a side.
+        middle = self.size // 2
+        far = sum(
+            abs(row - middle) + abs(column - middle) > self.min_goal_distance
+            for row in range(self.size)
+            for column in range(self.size)
+        )
+        if self.num_specials > far - (self.size if self.num_keys else 0):
             raise ValueError(
-                f"A board of {self.size**2} cells has no room for {self.num_specials} special "
-                "tiles beside the start and the walls."
+                f"A board of {self.size**2} cells has no room for {self.num_specials} special tiles "
+                f"beside the walls and what lies within min_goal_distance={self.min_goal_distance} "
+                "of the start."
             )
 
     def count(self, fraction: float) -> int:

@@ -160,8 +160,16 @@ def build_lock(task: Any, size: Any, key: Any, counter: Any) -> Any:
         counter += 1
         inside_rows = min(corner_row, size - 1 - corner_row)
         inside_columns = min(corner_column, size - 1 - corner_column)
-    first_row = 0 if corner_row == inside_rows else corner_row + 1
-    first_column = 0 if corner_column == inside_columns else corner_column + 1
+    top = corner_row == inside_rows
+    left = corner_column == inside_columns
+    if 2 * corner_row == size - 1:  # Both borders are equally near.
+        top = random_integer(key, counter, 2) == 0
+        counter += 1
+    if 2 * corner_column == size - 1:
+        left = random_integer(key, counter, 2) == 0
+        counter += 1
+    first_row = 0 if top else corner_row + 1
+    first_column = 0 if left else corner_column + 1
     for row in range(first_row, first_row + inside_rows):
         task.tiles[row * size + corner_column] = WALL
     for column in range(first_column, first_column + inside_columns):

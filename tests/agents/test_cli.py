@@ -84,7 +84,7 @@ def test_bad_agent_options_are_told_by_the_option_parser(
     with pytest.raises(SystemExit) as stop:
         main(["train", "rl2", BANDIT, "--num-envs", "0", "--out", str(tmp_path / "run")])
     assert stop.value.code == 2
-    assert "num_envs must be at least num_minibatches, got 0" in capsys.readouterr().err
+    assert "num_envs must be at least num_minibatches = 2, got 0" in capsys.readouterr().err
 
 
 def test_a_run_is_never_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

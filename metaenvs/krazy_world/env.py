@@ -266,7 +266,7 @@ class KrazyWorldEnv(ArrayEnv):
     | `second` | 0.085 | 9.03 | 3.00 | 0.17 / 8 |
     | `second-demo` | 0.213 | 20.71 | 3.00 | 0.41 / 21 |
 
-    In 3,000 worlds each, the planner makes 2.90 goals in `paper` and `hard` alike. The paper reports
+    Over 3,000 test worlds the planner makes 2.9 goals in `paper` and in `hard`. The paper reports
     about 0.05 for a random agent. The last column is from 200 to 300 worlds, goals / steps; with
     3,000 worlds the authors' code makes 0.08 / 7.3 in `medium` and 0.32 / 19.8 in `second-demo`.
     Switching the rulings below on in the authors' code one by one shows what the differences are

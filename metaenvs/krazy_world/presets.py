@@ -85,9 +85,9 @@ class WorldSettings:
         )
         if self.num_specials > far - (self.size if self.num_keys else 0):
             raise ValueError(
-                f"A board of {self.size**2} cells has no room for {self.num_specials} special tiles "
-                f"beside the walls and what lies within min_goal_distance={self.min_goal_distance} "
-                "of the start."
+                f"A board of {self.size**2} cells has no room for {self.num_specials} special "
+                "tiles beside the walls and the cells within "
+                f"min_goal_distance={self.min_goal_distance} of the start."
             )
 
     def count(self, fraction: float) -> int:

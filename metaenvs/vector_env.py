@@ -31,6 +31,7 @@ Array = npt.NDArray[Any]
 POOL_KEY_STREAM = 1
 SAMPLE_KEY_STREAM = 2
 DRAW_AT_ONCE = 256
+MOST_DRAWS_PER_TASK = 1000
 
 
 class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -426,7 +427,12 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         at_least_one("n_tasks", n_tasks)
         key = derive_key(0, POOL_KEY_STREAM, split_seed)
         parts: list[Tasks] = []
-        while sum(map(len, parts)) < n_tasks:
+        while (found := sum(map(len, parts))) < n_tasks:
+            if len(parts) >= MOST_DRAWS_PER_TASK * n_tasks / DRAW_AT_ONCE + 1:
+                raise ValueError(
+                    f"Of {len(parts) * DRAW_AT_ONCE} tasks drawn, the family's filter kept {found}; "
+                    f"n_tasks={n_tasks} seems out of reach with these settings."
+                )
             part = self._batch.draw(DRAW_AT_ONCE, derive_key(key, len(parts)))
             parts.append(part if accept is None else part[accept(part)])
         self._batch.set_pool(Tasks.concatenate(parts)[:n_tasks], None)

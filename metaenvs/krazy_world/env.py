@@ -240,7 +240,7 @@ class KrazyWorldEnv(ArrayEnv):
     - `view`, `image`, `cell_pixels` (4), `observe_position`, `observe_energy`: see above.
     - `dense_reward` (False).
     - `ensure_reachable` (0): keep only worlds in which an optimal planner collects at least so
-      many goals; needs `n_tasks`.
+      many goals within the preset's `episode_steps`; needs `n_tasks`.
     - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
 
     ## Info

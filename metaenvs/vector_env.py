@@ -430,8 +430,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         while (found := sum(map(len, parts))) < n_tasks:
             if len(parts) >= MOST_DRAWS_PER_TASK * n_tasks / DRAW_AT_ONCE + 1:
                 raise ValueError(
-                    f"Of {len(parts) * DRAW_AT_ONCE} tasks drawn, the family's filter kept {found}; "
-                    f"n_tasks={n_tasks} seems out of reach with these settings."
+                    f"Of {len(parts) * DRAW_AT_ONCE} tasks drawn, the family's filter kept {found};"
+                    f" n_tasks={n_tasks} seems out of reach with these settings."
                 )
             part = self._batch.draw(DRAW_AT_ONCE, derive_key(key, len(parts)))
             parts.append(part if accept is None else part[accept(part)])

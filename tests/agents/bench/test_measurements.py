@@ -6,9 +6,12 @@ What a figure is worth is not tested: that depends on the machine.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 
+import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 from agents import rl2
 from agents.bench import bandit, environments, peers, training
@@ -16,6 +19,15 @@ from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
 LEAST = Effort(repeats=1, seconds=1e-6, iterations=1, training_share=1e-9, num_seeds=1)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """On a busy machine the threads of a network this small mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -49,7 +61,7 @@ def test_batch_shares_add_up_to_the_whole_step(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("alone")
-def test_single(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single() -> None:
     rows = environments.krazy_world_single(LEAST)
     assert absent(rows) == ["MiniGrid FourRooms, one environment"]
 
@@ -61,8 +73,6 @@ def test_growth_has_a_ratio_for_each_larger_batch(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_single_block_counts_its_steps() -> None:
-    import gymnasium as gym
-
     assert environments.single_block(gym.make(environments.KRAZY_WORLD).unwrapped)() == 1024
 
 
@@ -89,8 +99,6 @@ def test_bandit_shares(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_policy_that_plays_safe_has_its_share() -> None:
-    import torch
-
     for explore_episodes, optimum, share in ((0, 2.5, 1.0), (3, 1.5, 2 / 3)):
         config = rl2.RL2Config(
             env_id=bandit.BANDIT, explore_episodes=explore_episodes, hidden_size=8

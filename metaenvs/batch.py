@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import gymnasium as gym
@@ -204,7 +204,26 @@ class Batch:
         """Call the kernel that steps and begins rows."""
         threaded = self._large and threads_available()
         kernel = self._threaded_kernel if threaded else self._serial_kernel
-        arrays = (
+        arrays = self._kernel_arrays(mask, actions, result)
+        if kernel is None:
+            kernel = self._kernel(templates.run_rows, arrays, threaded)
+            if threaded:
+                self._threaded_kernel = kernel
+            else:
+                self._serial_kernel = kernel
+        refused: int = run_threaded(kernel, *arrays) if threaded else kernel(*arrays)
+        return refused
+
+    def bind_step(self, actions: Array, result: StepResult) -> Callable[[], int]:
+        """A serial :meth:`step` with these arrays, again and again: what a batch of one calls.
+
+        It is good until :attr:`pins` or :attr:`pool` is another array.
+        """
+        arrays = self._kernel_arrays(self._no_mask, actions, result)
+        return partial(self._kernel(templates.run_rows, arrays, threaded=False), *arrays)
+
+    def _kernel_arrays(self, mask: Array, actions: Array, result: StepResult) -> tuple[Array, ...]:
+        return (
             self.settings,
             self.family.parameters,
             self.rows,
@@ -224,14 +243,6 @@ class Batch:
             result.final_observation,
             result.final_report,
         )
-        if kernel is None:
-            kernel = self._kernel(templates.run_rows, arrays, threaded)
-            if threaded:
-                self._threaded_kernel = kernel
-            else:
-                self._serial_kernel = kernel
-        refused: int = run_threaded(kernel, *arrays) if threaded else kernel(*arrays)
-        return refused
 
     def _kernel(
         self, template: Callable[..., Any], arrays: tuple[Array, ...], threaded: bool

@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from metaenvs.batch import StepResult
 from metaenvs.options import refuse_unknown_options
 from metaenvs.tasks import Task, Tasks
 from metaenvs.vector_env import ArrayVectorEnv
@@ -55,9 +54,7 @@ class ArrayEnv(gym.Env[Any, Any]):
         self.splits = self._batch.splits
         self.episodes_per_trial = self._batch.episodes_per_trial
         self._window: Any = None
-        self._actions = np.zeros(1, np.int64)
-        self._buffers = self._batch.lean_buffers() if render_mode is None else None
-        self._report_names = self._batch.report_names
+        self._lean = self._batch.lean_step() if render_mode is None else None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -82,9 +79,17 @@ class ArrayEnv(gym.Env[Any, Any]):
             ValueError: An action of a wrong shape, kind or range.
             gymnasium.error.ResetNeeded: Before the first reset or after the trial's end.
         """
-        buffers = self._buffers
-        if buffers is not None and isinstance(action, INTEGERS):
-            return self._step_lean(action, buffers)
+        if self._lean is not None and isinstance(action, INTEGERS):
+            self._batch.require_reset()
+            try:
+                answer = self._lean(action)
+            except OverflowError:
+                raise ValueError(
+                    f"actions must lie in {self.action_space}, got {action}."
+                ) from None
+            if answer is None:
+                self._batch.refuse(0, self._lean.actions)
+            return answer
         actions = np.asarray(action)[None]
         observation, reward, terminated, truncated, info = self._batch.step(actions)
         if self.render_mode == "human":
@@ -95,25 +100,6 @@ class ArrayEnv(gym.Env[Any, Any]):
             terminated.item(),
             truncated.item(),
             self._single_info(info),
-        )
-
-    def _step_lean(
-        self, action: int | np.integer[Any], buffers: StepResult
-    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """The same for what most environments are: discrete actions, plain observations.
-
-        A batch of one does not need fresh arrays for numbers that leave as Python scalars.
-        """
-        refused = self._batch.step_into(self._actions, action, buffers)
-        if refused:
-            self._batch.refuse(0, self._actions)
-        info = dict(zip(self._report_names, buffers.report.item(), strict=True))
-        return (
-            buffers.observation[0].copy(),
-            buffers.reward.item(),
-            buffers.terminated.item(),
-            buffers.truncated.item(),
-            info,
         )
 
     def render(self) -> Any:
@@ -171,7 +157,11 @@ class ArrayEnv(gym.Env[Any, Any]):
         self._batch.set_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_window": None}
+        return {**self.__dict__, "_window": None, "_lean": None}
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        self.__dict__.update(pickled)
+        self._lean = self._batch.lean_step() if self.render_mode is None else None
 
     def _single_info(self, info: dict[str, Any]) -> dict[str, Any]:
         """The entries of row 0 as Python scalars and arrays, without the batch's masks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import gymnasium as gym
 import numpy as np
@@ -16,6 +16,7 @@ from metaenvs.batch import Batch, StepResult
 from metaenvs.batch_state import check_alike, read_batch, write_batch
 from metaenvs.episode_path import EpisodePaths
 from metaenvs.family import ArrayFamily
+from metaenvs.lean_step import LeanStep
 from metaenvs.observation_view import LAST_STEP, ObservationView
 from metaenvs.options import read_reset_mask, refuse_unknown_options
 from metaenvs.seeding import derive_key, row_keys
@@ -247,7 +248,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         draw = self._family.render_text if self.render_mode == "ansi" else self._family.render
         if self.render_mode is None or draw is None:
             raise ValueError("render_row needs render_mode='rgb_array' or 'ansi'.")
-        self._require_reset()
+        self.require_reset()
         return draw(self._family.parameters[0], self._batch.tasks[row], self._paths[row])
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -262,25 +263,20 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     # ------------------------------------------------------------------ for the single environment
 
-    def lean_buffers(self) -> StepResult | None:
-        """Arrays to be used again by :meth:`step_into`; None where a step needs more than these."""
+    def lean_step(self) -> LeanStep | None:
+        """How to step a batch of one with little work; None where a step needs more than that."""
         discrete = isinstance(self.single_action_space, gym.spaces.Discrete)
         more = self._in_trials or self._same_step or self._task_in_info
         if not discrete or not self._view.is_raw or more:
             return None
-        return self._batch.allocate()
+        return LeanStep(self._batch)
 
-    def step_into(self, actions: Array, action: Any, buffers: StepResult) -> bool:
-        """Act with ``action`` in a batch of one; answers whether that was refused."""
+    def require_reset(self) -> None:
+        """Raise ``gymnasium.error.ResetNeeded`` unless every row has begun a trial."""
         if not self._begun:
-            self._require_reset()
-        try:
-            actions[0] = action
-        except OverflowError:
-            raise ValueError(
-                f"actions must lie in {self.single_action_space}, got {action}."
-            ) from None
-        return self._batch.step(actions, buffers) >= 0
+            self._begun = bool((self._batch.rows["trial"] >= 0).all())
+        if not self._begun:
+            raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
 
     # ------------------------------------------------------------------ the task contract
 
@@ -334,7 +330,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def get_task(self) -> Tasks:
         """The task of each row's current trial, ``Tasks`` of length ``num_envs``."""
-        self._require_reset()
+        self.require_reset()
         return Tasks.from_records(self._batch.tasks)
 
     def check_tasks(self, tasks: Tasks | Mapping[str, Any]) -> Tasks:
@@ -439,8 +435,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def _as_actions(self, actions: Any) -> Array:
         """Actions in the kernels' dtype; ranges are the kernel's to check."""
-        if not self._begun:
-            self._require_reset()
+        self.require_reset()
         array = np.asarray(actions)
         if array.shape != self._action_shape:
             raise ValueError(f"actions must have shape {self._action_shape}, got {array.shape}.")
@@ -452,7 +447,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             array = np.ascontiguousarray(array, self._action_dtype)
         return array
 
-    def refuse(self, row: int, actions: Array) -> None:
+    def refuse(self, row: int, actions: Array) -> NoReturn:
         """Say why ``row`` may not be stepped."""
         if self._batch.rows["finished"][row] and self.autoreset_mode != AutoresetMode.NEXT_STEP:
             finished = np.flatnonzero(self._batch.rows["finished"]).tolist()
@@ -464,11 +459,6 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             f"actions must lie in {self.single_action_space}, got {actions[row].tolist()} "
             f"in row {row}."
         )
-
-    def _require_reset(self) -> None:
-        self._begun = bool((self._batch.rows["trial"] >= 0).all())
-        if not self._begun:
-            raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
 
     def _info(self, reports: Array, mask: Array) -> dict[str, Any]:
         """Named arrays of a batch of reports, each with its mask as Gymnasium has it."""

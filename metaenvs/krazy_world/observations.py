@@ -39,12 +39,17 @@ def observe_task(parameters: Any, task: Any, observation: Any, position: Any) ->
 @row_function
 def observe_codes(parameters: Any, task: Any, state: Any, observation: Any) -> None:
     """Write tile codes (window or board), then position, energy and key, where asked for."""
-    size = parameters.size
+    # Read once: the compiler cannot know that writing the observation leaves these as they are.
+    size, agent_row, agent_column = parameters.size, state.row, state.column
+    tiles, tile_codes = state.tiles, task.tile_codes
     position = 0
     if parameters.local_view:
-        for row in range(state.row - 1, state.row + 2):
-            for column in range(state.column - 1, state.column + 2):
-                observation[position] = code_at(parameters, task, state, row, column)
+        for row in range(agent_row - 1, agent_row + 2):
+            for column in range(agent_column - 1, agent_column + 2):
+                code = OUTSIDE
+                if 0 <= row < size and 0 <= column < size:
+                    code = tile_codes[tiles[row * size + column]]
+                observation[position] = code
                 position += 1
     else:
         for cell in range(size * size):

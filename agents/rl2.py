@@ -72,7 +72,7 @@ class RL2Config:
     clip: float = 0.2
     """Of the probability ratio."""
     entropy_weight: float = 0.01
-    """Weight of the entropy bonus; it falls linearly to a tenth by the end."""
+    """Weight of the entropy bonus; it falls linearly to nothing by the end."""
     value_weight: float = 0.5
     """Weight of the squared error of the values."""
     max_gradient_norm: float = 0.5
@@ -263,9 +263,9 @@ def train(
         return policy.act(indices, values, memory, action_generator)
 
     while num_env_steps < config.total_env_steps:
-        remaining = 1.0 - 0.9 * num_env_steps / config.total_env_steps
+        remaining = 1.0 - num_env_steps / config.total_env_steps
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * remaining
+            group["lr"] = config.learning_rate * (0.1 + 0.9 * remaining)
         begun = time.perf_counter()
         trials = collect_trials(
             env, act, policy.encoder.prepare, policy.memory.start(config.num_envs), seed=row_seeds

@@ -41,7 +41,7 @@ def krazy_world_batch(effort: Effort) -> list[Row]:
 
     rows = []
     for episodes in EPISODES_PER_TRIAL:
-        what = f"Krazy World, {BATCH_ROWS} rows, episodes_per_trial={episodes}"
+        what = f"Krazy World, {BATCH_ROWS} rows, {trial_text(episodes)}"
         rows.append(measured_row(name, what, STEPS_UNIT, rates[f"step, {episodes}"], "step()"))
     for how in xland:
         what = f"XLand-MiniGrid R1-9x9, {BATCH_ROWS} rows, {how}"
@@ -51,7 +51,7 @@ def krazy_world_batch(effort: Effort) -> list[Row]:
         rows.append(measured_row(name, what, STEPS_UNIT, rates[how], "jit, lax.scan"))
         for episodes in EPISODES_PER_TRIAL:
             ratio = rates[f"step, {episodes}"] / rates[how]
-            what = f"ratio to XLand ({how}), episodes_per_trial={episodes}"
+            what = f"ratio to XLand ({how}), {trial_text(episodes)}"
             rows.append(measured_row(name, what, "times", ratio))
     for episodes in EPISODES_PER_TRIAL:
         step, kernel, pinned = (
@@ -63,7 +63,7 @@ def krazy_world_batch(effort: Effort) -> list[Row]:
             "Python and fresh arrays": (step - kernel, "step() less the kernel"),
         }
         for part, (seconds, note) in shares.items():
-            what = f"share of a step: {part}, episodes_per_trial={episodes}"
+            what = f"share of a step: {part}, {trial_text(episodes)}"
             rows.append(measured_row(name, what, "%", 100 * seconds / step, note))
     return rows
 
@@ -105,6 +105,10 @@ def cost_growth(effort: Effort) -> list[Row]:
         what = f"ratio of {size:,} rows to {BATCH_SIZES[0]:,}"
         rows.append(measured_row(name, what, "times", costs[labels[size]] / smallest))
     return rows
+
+
+def trial_text(episodes: int) -> str:
+    return f"{episodes} episode{'s' if episodes > 1 else ''} a trial"
 
 
 def single_block(env: gym.Env[Any, Any]) -> Callable[[], int]:

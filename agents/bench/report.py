@@ -35,7 +35,12 @@ def print_rows(title: str, rows: Sequence[Row], console: Console) -> None:
     table = Table(title=title, title_justify="left")
     for heading in ("what", "median", "[min, max]", "unit", "note"):
         is_figure = heading in ("median", "[min, max]")
-        table.add_column(heading.replace("[", r"\["), justify="right" if is_figure else "left")
+        table.add_column(
+            heading.replace("[", r"\["),
+            justify="right" if is_figure else "left",
+            no_wrap=is_figure,
+            overflow="fold",
+        )
     for row in rows:
         # A range in brackets would be taken for markup.
         table.add_row(*(cell.replace("[", r"\[") for cell in _cells(row)))

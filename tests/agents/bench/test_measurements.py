@@ -54,7 +54,7 @@ def test_batch_shares_add_up_to_the_whole_step(monkeypatch: pytest.MonkeyPatch) 
         shares = [
             row.median
             for row in rows
-            if row.unit == "%" and row.what.endswith(f"episodes_per_trial={episodes}")
+            if row.unit == "%" and row.what.endswith(environments.trial_text(episodes))
         ]
         assert len(shares) == 3
         assert sum(share for share in shares if share is not None) == pytest.approx(100)

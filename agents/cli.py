@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("env_id", metavar="ENV_ID")
     training.add_argument("--out", type=Path, help="folder of the run (default: runs/...)")
     training.add_argument("--env-arguments", default="{}", help="the family's arguments, as JSON")
+    training.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="torch's threads (1: networks this small lose more by waking threads than they gain)",
+    )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
 
@@ -119,6 +125,7 @@ def _check_id(env_id: str) -> None:
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
     import dataclasses
 
+    import torch
     import tyro
 
     from agents.progress import show_progress
@@ -127,6 +134,9 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
 
     entry = find_agent(given.agent)
     _check_id(given.env_id)
+    if given.threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {given.threads}.")
+    torch.set_num_threads(given.threads)
     try:
         env_arguments = json.loads(given.env_arguments)
     except json.JSONDecodeError as error:

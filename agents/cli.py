@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads",
         type=int,
         default=1,
-        help="torch's threads (1: networks this small lose more by waking threads than they gain)",
+        help="threads of the updates; the result depends on them to rounding only",
     )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
@@ -136,7 +136,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     _check_id(given.env_id)
     if given.threads < 1:
         raise ValueError(f"--threads must be at least 1, got {given.threads}.")
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1)  # of one operation: those here are too small to be divided
     try:
         env_arguments = json.loads(given.env_arguments)
     except json.JSONDecodeError as error:
@@ -165,7 +165,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
                 metrics_file.write(metrics)
                 progress(metrics)
 
-            module = entry.train(config, report)
+            module = entry.train(config, report, given.threads)
     finally:
         metrics_file.close()
     save_parameters(folder, module)

@@ -8,7 +8,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from agents.table_sum import table_sum
 
 __all__ = ["TrialEncoder", "linear"]
 
@@ -81,30 +82,25 @@ class TrialEncoder(nn.Module):
 
     def prepare(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Turn trial inputs (n rows) into indices (n, codes) int64 and values (n, values)."""
-        codes: list[Tensor] = []
-        values: list[Tensor] = [
-            inputs["previous_reward"].reshape(-1, 1).float(),
-            inputs["episode_end"].reshape(-1, 1).float(),
-        ]
-        rows = values[0].shape[0]
+        rows = inputs["previous_reward"].shape[0]
         observation = inputs["observation"].reshape(rows, -1)
+        action = inputs["previous_action"].reshape(rows, -1)
+        codes: list[Tensor] = []
+        values = [inputs[name].reshape(rows, -1) for name in ("previous_reward", "episode_end")]
         if self.observes_codes:
-            codes.append(observation.to(torch.int64))
+            codes.append(observation)
         else:
             values.append(observation.float() * self.scale)
-        action = inputs["previous_action"].reshape(rows, -1)
-        if self.acts_codes:
-            codes.append(action.to(torch.int64))
-        else:
-            values.append(action.float())
-        indices = values[0].new_zeros(rows, 0, dtype=torch.int64)
-        if codes:
-            indices = torch.cat(codes, dim=1) + self.get_buffer("offsets")
-        return indices, torch.cat(values, dim=1)
+        (codes if self.acts_codes else values).append(action)
+        # Concatenation brings the parts to one type.
+        joined = torch.cat(values, dim=1).float()
+        if not codes:
+            return action.new_zeros(rows, 0, dtype=torch.int64), joined
+        return torch.cat(codes, dim=1) + self.get_buffer("offsets"), joined
 
     def forward(self, indices: Tensor, values: Tensor) -> Tensor:
         """Encode prepared inputs: (n, width)."""
         encoded = torch.addmm(self.bias, values, self.values)
         if indices.shape[1]:
-            encoded = encoded + functional.embedding_bag(indices, self.table, mode="sum")
+            encoded = encoded + table_sum(indices, self.table)
         return torch.relu(encoded)

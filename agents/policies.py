@@ -30,7 +30,9 @@ class CategoricalPolicy(nn.Module):
         if generator is None:
             actions = log_probabilities.argmax(-1, keepdim=True)
         else:
-            actions = torch.multinomial(log_probabilities.exp(), 1, generator=generator)
+            uniforms = torch.rand(len(features), 1, generator=generator, device=features.device)
+            passed = log_probabilities.exp().cumsum(-1) <= uniforms
+            actions = passed.sum(-1, keepdim=True).clamp(max=passed.shape[1] - 1)
         return actions[:, 0], log_probabilities.gather(1, actions)[:, 0]
 
     def evaluate(self, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

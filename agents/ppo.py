@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["clipped_surrogate_loss", "standardise"]
+__all__ = ["clipped_surrogate", "standardise"]
 
 
 def standardise(advantages: Tensor) -> Tensor:
@@ -13,13 +13,14 @@ def standardise(advantages: Tensor) -> Tensor:
     return (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
 
 
-def clipped_surrogate_loss(
+def clipped_surrogate(
     log_probabilities: Tensor, old_log_probabilities: Tensor, advantages: Tensor, clip: float
 ) -> Tensor:
-    """Mean of ``-min(ratio * A, clip(ratio, 1 - clip, 1 + clip) * A)`` (equation 7 of the paper).
+    """``min(ratio * A, clip(ratio, 1 - clip, 1 + clip) * A)``, to be maximised in the mean.
 
-    All of shape (n,); ``old_log_probabilities`` and ``advantages`` carry no gradient.
+    Equation 7 of the paper. All of shape (n,); ``old_log_probabilities`` and ``advantages`` carry
+    no gradient.
     """
     ratio = (log_probabilities - old_log_probabilities).exp()
     clipped = ratio.clamp(1 - clip, 1 + clip)
-    return -torch.min(ratio * advantages, clipped * advantages).mean()
+    return torch.min(ratio * advantages, clipped * advantages)

@@ -21,7 +21,7 @@ class AgentEntry:
     defaults: dict[str, Any]
     """Fields that this name sets."""
     train: Callable[..., Any]
-    """``train(config, report)`` answers a module with parameters."""
+    """``train(config, report, threads)`` answers a module with parameters."""
     restore: Callable[[dict[str, Any]], Any]
     """Configuration to an untrained module of the same shape."""
     adaptive: Callable[..., Any]

@@ -23,12 +23,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.compiled_act import compiled_act
 from agents.gru import GRU
 from agents.networks import TrialEncoder, linear
-from agents.policies import policy_head
-from agents.ppo import clipped_surrogate_loss, standardise
+from agents.policies import CategoricalPolicy, policy_head
+from agents.ppo import clipped_surrogate, standardise
 from agents.returns import explore_mask, generalised_advantages
-from agents.rollouts import Trials, collect_trials, pack
+from agents.rollouts import Act, Trials, collect_trials, pack
+from agents.threads import in_threads
 
 __all__ = ["RL2Config", "RL2Policy", "make_env", "new_policy", "train"]
 
@@ -138,6 +140,12 @@ class RL2Policy(nn.Module):
         action, log_probability = self.action.sample(memory, generator)
         return action, log_probability, self.value(memory)[:, 0], memory
 
+    def acting(self, generator: torch.Generator | None) -> Act:
+        """``act`` with the weights as they are now, in compiled form where there is one."""
+        if isinstance(self.action, CategoricalPolicy) and self.value.weight.device.type == "cpu":
+            return compiled_act(self.encoder, self.memory, self.action, self.value, generator)
+        return lambda indices, values, memory, active: self.act(indices, values, memory, generator)
+
     def evaluate(
         self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -191,6 +199,29 @@ def advantages_of(trials: Trials, config: RL2Config) -> tuple[Tensor, Tensor]:
     )
 
 
+def loss_terms(
+    policy: RL2Policy,
+    trials: Trials,
+    advantages: Tensor,
+    returns: Tensor,
+    rows: Tensor,
+    clip: float,
+) -> Tensor:
+    """Sums over the steps of some trials (4,): losses of policy and value, entropy, divergence."""
+    packed = pack(trials.alive, rows)
+    log_probabilities, entropies, values = policy.evaluate(
+        packed.take(trials.indices),
+        packed.take(trials.values_in),
+        packed.take(trials.actions),
+        packed.batch_sizes,
+    )
+    old = packed.take(trials.log_probabilities)
+    surrogate = clipped_surrogate(log_probabilities, old, packed.take(advantages), clip)
+    squared_errors = (values - packed.take(returns)).square()
+    divergences = (old - log_probabilities).detach()
+    return torch.stack([-surrogate.sum(), squared_errors.sum(), entropies.sum(), divergences.sum()])
+
+
 def update(
     policy: RL2Policy,
     optimiser: torch.optim.Optimizer,
@@ -198,49 +229,49 @@ def update(
     config: RL2Config,
     entropy_weight: float,
     generator: torch.Generator,
+    threads: int = 1,
 ) -> dict[str, float]:
-    """Some epochs of PPO on whole trials; answers the mean losses."""
+    """Some epochs of PPO on whole trials; answers the mean losses.
+
+    The trials of a minibatch are divided among ``threads``, which changes rounding only.
+    """
     advantages, returns = advantages_of(trials, config)
     if config.standardise_advantages:
         advantages[trials.alive] = standardise(advantages[trials.alive])
+    parameters = list(policy.parameters())
+
+    def gradients(rows: Tensor) -> tuple[Tensor, ...]:
+        terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
+        loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
+        return terms.detach(), *torch.autograd.grad(loss, parameters)
+
     totals = torch.zeros(4)
     for _ in range(config.epochs):
         rows = torch.randperm(trials.alive.shape[1], generator=generator)
         for part in rows.chunk(config.num_minibatches):
-            packed = pack(trials.alive, part)
-            log_probabilities, entropies, values = policy.evaluate(
-                packed.take(trials.indices),
-                packed.take(trials.values_in),
-                packed.take(trials.actions),
-                packed.batch_sizes,
-            )
-            old_log_probabilities = packed.take(trials.log_probabilities)
-            policy_loss = clipped_surrogate_loss(
-                log_probabilities, old_log_probabilities, packed.take(advantages), config.clip
-            )
-            value_loss = (values - packed.take(returns)).square().mean()
-            entropy = entropies.mean()
-            loss = policy_loss + config.value_weight * value_loss - entropy_weight * entropy
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient_norm)
+            shares = in_threads(gradients, part.tensor_split(min(threads, len(part))))
+            num_steps = trials.alive[:, part].sum()
+            terms, *means = (sum(summands) / num_steps for summands in zip(*shares, strict=True))
+            totals += terms
+            for parameter, mean in zip(parameters, means, strict=True):
+                parameter.grad = mean
+            nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
             optimiser.step()
-            with torch.no_grad():
-                divergence = (old_log_probabilities - log_probabilities).mean()
-                totals += torch.stack([policy_loss, value_loss, entropy, divergence])
-    means = (totals / (config.epochs * config.num_minibatches)).tolist()
-    return dict(zip(("policy", "value", "entropy", "divergence"), means, strict=True))
+    mean_terms = (totals / (config.epochs * config.num_minibatches)).tolist()
+    return dict(zip(("policy", "value", "entropy", "divergence"), mean_terms, strict=True))
 
 
 def train(
     config: RL2Config,
     report: Callable[[dict[str, float]], None] = lambda metrics: None,
+    threads: int = 1,
 ) -> RL2Policy:
     """Train until ``config.total_env_steps``.
 
     Args:
         config: What to train, on what, for how long.
         report: Called after each iteration with its metrics.
+        threads: How many the updates use; the result depends on it to rounding only.
 
     Returns:
         The trained policy.
@@ -255,12 +286,9 @@ def train(
         for seed in (action_seed, batch_seed)
     )
     policy = new_policy(config, env)
-    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
     row_seeds: list[int] | None = env_seed.generate_state(config.num_envs, np.uint64).tolist()
     num_env_steps, iteration, started = 0, 0, time.perf_counter()
-
-    def act(indices: Tensor, values: Tensor, memory: Any) -> tuple[Tensor, Tensor, Tensor, Any]:
-        return policy.act(indices, values, memory, action_generator)
 
     while num_env_steps < config.total_env_steps:
         remaining = 1.0 - num_env_steps / config.total_env_steps
@@ -268,12 +296,22 @@ def train(
             group["lr"] = config.learning_rate * (0.1 + 0.9 * remaining)
         begun = time.perf_counter()
         trials = collect_trials(
-            env, act, policy.encoder.prepare, policy.memory.start(config.num_envs), seed=row_seeds
+            env,
+            policy.acting(action_generator),
+            policy.encoder.prepare,
+            policy.memory.start(config.num_envs),
+            seed=row_seeds,
         )
         row_seeds = None
         collected = time.perf_counter()
         losses = update(
-            policy, optimiser, trials, config, config.entropy_weight * remaining, batch_generator
+            policy,
+            optimiser,
+            trials,
+            config,
+            config.entropy_weight * remaining,
+            batch_generator,
+            threads,
         )
         num_env_steps += trials.num_steps
         iteration += 1

@@ -14,8 +14,11 @@ from torch import Tensor
 
 __all__ = ["PackedTrials", "Trials", "collect_trials", "pack"]
 
-Act = Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor, Tensor, Any]]
-"""Prepared inputs and memory to action, log-probability, value and memory (all row-first)."""
+Act = Callable[[Tensor, Tensor, Any, npt.NDArray[np.bool_]], tuple[Tensor, Tensor, Tensor, Any]]
+"""Prepared inputs, memory and a mask to action, log-probability, value and memory (all row-first).
+
+What is answered for rows outside the mask is not used, only that the environment takes it.
+"""
 
 
 @dataclass
@@ -108,7 +111,7 @@ def collect_trials(
     while going.any():
         inputs = {name: torch.as_tensor(part) for name, part in observation.items()}
         prepared = prepare(inputs)
-        action, log_probability, value, memory = act(*prepared, memory)
+        action, log_probability, value, memory = act(*prepared, memory, going)
         observation, reward, terminated, truncated, info = env.step(action.numpy())
         if not np.isfinite(reward[going]).all():
             raise ValueError(f"The environment gave a reward that is not finite: {reward[going]}.")
@@ -122,7 +125,7 @@ def collect_trials(
         cut = ended & truncated
         if cut.any():
             final = prepare(_final_inputs(info["final_obs"], inputs, cut))
-            _, _, final_value, _ = act(*final, memory)
+            _, _, final_value, _ = act(*final, memory, cut)
             bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
         going &= ~ended
     columns = list(zip(*steps, strict=True))

@@ -32,15 +32,18 @@ def rl2_training(effort: Effort) -> list[Row]:
     name = "rl2-training"
     num_steps, _ = rl2_iterations(CONFIG, 1)
     trial_length = max(1, round(num_steps / CONFIG.num_envs))
-    contenders = [Contender(OURS, lambda: rl2_iterations(CONFIG, effort.iterations))]
+    num_threads = torch.get_num_threads()
+    contenders = [Contender(OURS, lambda: rl2_iterations(CONFIG, effort.iterations, num_threads))]
     with_peer = peers.installed(peers.RECURRENT_PPO)
     if with_peer:
         contenders.append(
-            Contender(THEIRS, lambda: _peer_iterations(trial_length, effort.iterations))
+            Contender(
+                THEIRS, lambda: _peer_iterations(trial_length, effort.iterations, num_threads)
+            )
         )
     rates = interleave(contenders, effort.repeats)
 
-    threads = f"{torch.get_num_threads()} torch threads"
+    threads = f"{num_threads} threads"
     ours = f"{CONFIG.num_envs} whole trials an iteration, {threads}"
     rows = [
         measured_row(name, OURS, "env steps/s", rates[OURS], ours),
@@ -58,7 +61,9 @@ def rl2_training(effort: Effort) -> list[Row]:
     ]
 
 
-def rl2_iterations(config: rl2.RL2Config, iterations: int) -> tuple[float, float]:
+def rl2_iterations(
+    config: rl2.RL2Config, iterations: int, num_threads: int = 1
+) -> tuple[float, float]:
     """Train for one iteration that does not count and ``iterations`` that do.
 
     Returns:
@@ -73,7 +78,7 @@ def rl2_iterations(config: rl2.RL2Config, iterations: int) -> tuple[float, float
 
     with contextlib.suppress(_Enough):
         # So many steps are never reached: the report ends the run.
-        rl2.train(dataclasses.replace(config, total_env_steps=10**12), report)
+        rl2.train(dataclasses.replace(config, total_env_steps=10**12), report, num_threads)
     first, last = told[0], told[-1]
     return (
         last["env_steps"] - first["env_steps"],
@@ -127,8 +132,9 @@ def _new_peer(trial_length: int) -> Any:
     )
 
 
-def _peer_iterations(trial_length: int, iterations: int) -> tuple[float, float]:
+def _peer_iterations(trial_length: int, iterations: int, num_threads: int) -> tuple[float, float]:
     """The same for RecurrentPPO, from fresh weights as well."""
+    torch.set_num_threads(num_threads)
     model = _new_peer(trial_length)
     steps = trial_length * CONFIG.num_envs
     model.learn(steps)

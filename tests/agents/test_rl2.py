@@ -45,6 +45,13 @@ def test_same_seed_same_parameters_another_seed_others() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_threads_change_rounding_only() -> None:
+    config = dataclasses.replace(BANDIT, total_env_steps=300, num_minibatches=3)
+    alone, divided = train(config), train(config, threads=3)
+    for one, other in zip(alone.parameters(), divided.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
 def test_no_explore_episode_is_rl2_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     with_mask = parameters(dataclasses.replace(BANDIT, explore_episodes=0))
     monkeypatch.setattr(rl2, "explore_mask", lambda index, episodes: torch.ones(index.shape))

@@ -20,7 +20,7 @@ def collect(config: RL2Config = CONFIG) -> Trials:
     generator = torch.Generator().manual_seed(5)
     return collect_trials(
         env,
-        lambda indices, values, memory: policy.act(indices, values, memory, generator),
+        policy.acting(generator),
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),
         seed=SEEDS,
@@ -96,7 +96,7 @@ def collect_one_episode(config: RL2Config) -> Trials:
     generator = torch.Generator().manual_seed(5)
     return collect_trials(
         env,
-        lambda indices, values, memory: policy.act(indices, values, memory, generator),
+        policy.acting(generator),
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),
         seed=list(range(6)),

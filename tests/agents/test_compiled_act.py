@@ -1,0 +1,83 @@
+"""The compiled step of a policy against the modules it is made of."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from agents.rl2 import RL2Policy
+from agents.rollouts import Act
+
+ROWS, SIZE = 11, 12
+OBSERVATIONS: dict[str, gym.Space] = {
+    "codes": gym.spaces.MultiDiscrete([3, 5, 4]),
+    "values": gym.spaces.Box(-1, 1, (4,)),
+}
+
+
+def new_policy(observation_space: gym.Space) -> RL2Policy:
+    generator = torch.Generator().manual_seed(0)
+    policy = RL2Policy(observation_space, gym.spaces.Discrete(6), SIZE, generator)
+    with torch.no_grad():
+        # The heads start near zero; here their differences shall show.
+        policy.action.logits.weight.normal_(generator=generator)
+    return policy
+
+
+def inputs(policy: RL2Policy, observation_space: gym.Space) -> tuple[Tensor, Tensor]:
+    observation_space.seed(0)
+    random = np.random.default_rng(0)
+    return policy.encoder.prepare(
+        {
+            "observation": torch.as_tensor(
+                np.stack([observation_space.sample() for _ in range(ROWS)])
+            ),
+            "previous_action": torch.as_tensor(random.integers(7, size=ROWS)),
+            "previous_reward": torch.as_tensor(random.normal(size=ROWS).astype(np.float32)),
+            "episode_end": torch.as_tensor(random.integers(2, size=(ROWS, 1))),
+        }
+    )
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+@pytest.mark.parametrize("kind", OBSERVATIONS)
+def test_equals_the_modules(kind: str, greedy: bool) -> None:
+    policy = new_policy(OBSERVATIONS[kind])
+    prepared = inputs(policy, OBSERVATIONS[kind])
+    hidden = torch.randn(ROWS, SIZE, generator=torch.Generator().manual_seed(1))
+    generators = [None if greedy else torch.Generator().manual_seed(2) for _ in range(2)]
+    expected = policy.act(*prepared, hidden, generators[0])
+    act: Act = policy.acting(generators[1])
+    results = act(*prepared, hidden, np.ones(ROWS, np.bool_))
+    assert torch.equal(results[0], expected[0])
+    assert len(expected[0].unique()) > 2
+    for result, other in zip(results[1:], expected[1:], strict=True):
+        torch.testing.assert_close(result, other, rtol=1e-5, atol=2e-6)
+
+
+def test_rows_do_not_depend_on_which_others_are_active() -> None:
+    policy = new_policy(OBSERVATIONS["codes"])
+    prepared = inputs(policy, OBSERVATIONS["codes"])
+    hidden = torch.zeros(ROWS, SIZE)
+    everyone = policy.acting(torch.Generator().manual_seed(2))(
+        *prepared, hidden, np.ones(ROWS, np.bool_)
+    )
+    some = np.arange(ROWS) % 3 != 1
+    chosen = policy.acting(torch.Generator().manual_seed(2))(*prepared, hidden, some)
+    for one, other in zip(everyone, chosen, strict=True):
+        assert torch.equal(one[some], other[some])
+
+
+def test_nan_in_the_weights_is_seen() -> None:
+    policy = new_policy(OBSERVATIONS["codes"])
+    with torch.no_grad():
+        policy.memory.hidden_bias[0] = torch.nan
+    prepared = inputs(policy, OBSERVATIONS["codes"])
+    _, log_probabilities, values, _ = policy.acting(None)(
+        *prepared, torch.zeros(ROWS, SIZE), np.ones(ROWS, np.bool_)
+    )
+    assert log_probabilities.isnan().all()
+    assert values.isnan().all()

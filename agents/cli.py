@@ -128,6 +128,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     import torch
     import tyro
 
+    from agents.allocator import keep_freed_memory
     from agents.progress import show_progress
     from agents.registry import find_agent
     from agents.runs import MetricsFile, create_run, save_parameters
@@ -136,6 +137,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     _check_id(given.env_id)
     if given.threads < 1:
         raise ValueError(f"--threads must be at least 1, got {given.threads}.")
+    keep_freed_memory()
     torch.set_num_threads(1)  # of one operation: those here are too small to be divided
     try:
         env_arguments = json.loads(given.env_arguments)

@@ -42,16 +42,15 @@ def generalised_advantages(
     Returns:
         Advantages and returns (advantage + value), both (time, trials) and zero where not alive.
     """
-    discounts = torch.as_tensor(discounts)
-    advantages = torch.zeros_like(rewards)
-    next_value = bootstrap.clone()
-    running = torch.zeros_like(bootstrap)
     mask = alive.to(rewards.dtype)
-    for time in range(rewards.shape[0] - 1, -1, -1):
-        here = mask[time]
-        error = rewards[time] + discounts[time] * next_value - values[time]
-        running = here * (error + discounts[time] * trace_decay * running)
-        advantages[time] = running
-        # Before its last step a trial's "next value" stays the bootstrap.
-        next_value = torch.lerp(next_value, values[time], here)
+    discounts = torch.as_tensor(discounts) * mask
+    # What follows a trial's last step is the bootstrap.
+    following = torch.cat([torch.where(alive[1:], values[1:], bootstrap), bootstrap[None]])
+    errors = (rewards - values) * mask + discounts * following
+    decays = discounts * trace_decay
+    advantages = torch.empty_like(rewards)
+    running = torch.zeros_like(bootstrap)
+    steps = zip(errors.unbind(), decays.unbind(), advantages.unbind(), strict=True)
+    for error, decay, advantage in reversed(list(steps)):
+        running = torch.addcmul(error, decay, running, out=advantage)
     return advantages, (advantages + values) * mask

@@ -239,6 +239,8 @@ def update(
     if config.standardise_advantages:
         advantages[trials.alive] = standardise(advantages[trials.alive])
     parameters = list(policy.parameters())
+    lengths = trials.alive.sum(0)
+    shards = min(threads, len(lengths) // config.num_minibatches)
 
     def gradients(rows: Tensor) -> tuple[Tensor, ...]:
         terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
@@ -249,8 +251,9 @@ def update(
     for _ in range(config.epochs):
         rows = torch.randperm(trials.alive.shape[1], generator=generator)
         for part in rows.chunk(config.num_minibatches):
-            shares = in_threads(gradients, part.tensor_split(min(threads, len(part))))
-            num_steps = trials.alive[:, part].sum()
+            by_length = part[lengths[part].argsort(stable=True)]
+            shares = in_threads(gradients, [by_length[i::shards] for i in range(shards)])
+            num_steps = lengths[part].sum()
             terms, *means = (sum(summands) / num_steps for summands in zip(*shares, strict=True))
             totals += terms
             for parameter, mean in zip(parameters, means, strict=True):

@@ -61,13 +61,13 @@ class Trials:
 class PackedTrials:
     """Where the steps of some trials lie when packed: time-major, longest trial first."""
 
-    times: Tensor
-    rows: Tensor
+    steps: Tensor
+    """Of (time, rows), taken as one axis (steps,) int64."""
     batch_sizes: list[int]
 
     def take(self, array: Tensor) -> Tensor:
         """The packed steps (steps, ...) of a (time, rows, ...) array."""
-        return array[self.times, self.rows]
+        return array.flatten(0, 1).index_select(0, self.steps)
 
 
 def pack(alive: Tensor, rows: Tensor) -> PackedTrials:
@@ -77,7 +77,7 @@ def pack(alive: Tensor, rows: Tensor) -> PackedTrials:
     rows, lengths = rows[order], lengths[order]
     present = torch.arange(int(lengths[0]), device=alive.device)[:, None] < lengths
     times, columns = present.nonzero(as_tuple=True)
-    return PackedTrials(times, rows[columns], present.sum(1).tolist())
+    return PackedTrials(times * alive.shape[1] + rows[columns], present.sum(1).tolist())
 
 
 def collect_trials(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import gymnasium as gym
 import torch
 
 from agents import rl2
+from agents.allocator import keep_freed_memory
 from agents.bench import peers
 from agents.bench.rows import Row, absent_row, measured_row
 from agents.bench.timing import Contender, Effort, interleave
@@ -30,16 +33,15 @@ class _Enough(Exception):
 def rl2_training(effort: Effort) -> list[Row]:
     """Env steps per second of training, updates included, at one size of rollout."""
     name = "rl2-training"
+    keep_freed_memory()  # as the command `train` does
+    num_threads = torch.get_num_threads()
     num_steps, _ = rl2_iterations(CONFIG, 1)
     trial_length = max(1, round(num_steps / CONFIG.num_envs))
-    num_threads = torch.get_num_threads()
     contenders = [Contender(OURS, lambda: rl2_iterations(CONFIG, effort.iterations, num_threads))]
     with_peer = peers.installed(peers.RECURRENT_PPO)
     if with_peer:
         contenders.append(
-            Contender(
-                THEIRS, lambda: _peer_iterations(trial_length, effort.iterations, num_threads)
-            )
+            Contender(THEIRS, lambda: _in_own_process(trial_length, effort.iterations, num_threads))
         )
     rates = interleave(contenders, effort.repeats)
 
@@ -76,6 +78,7 @@ def rl2_iterations(
         if len(told) == 1 + iterations:
             raise _Enough
 
+    torch.set_num_threads(1)  # of one operation, as the command `train` has it
     with contextlib.suppress(_Enough):
         # So many steps are never reached: the report ends the run.
         rl2.train(dataclasses.replace(config, total_env_steps=10**12), report, num_threads)
@@ -130,6 +133,13 @@ def _new_peer(trial_length: int) -> Any:
         seed=CONFIG.seed,
         device="cpu",
     )
+
+
+def _in_own_process(*arguments: int) -> tuple[float, float]:
+    """Measure the peer as its users run it: with the allocator as it comes, not as we set it."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        return executor.submit(_peer_iterations, *arguments).result()
 
 
 def _peer_iterations(trial_length: int, iterations: int, num_threads: int) -> tuple[float, float]:

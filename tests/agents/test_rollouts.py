@@ -71,8 +71,9 @@ def test_pack_orders_by_length_without_padding() -> None:
     alive = torch.arange(5)[:, None] < lengths
     packed = pack(alive, torch.tensor([0, 1, 2]))
     assert packed.batch_sizes == [3, 2, 1, 1, 1]
-    assert packed.rows.tolist() == [1, 0, 2, 1, 0, 1, 1, 1]
-    assert packed.times.tolist() == [0, 0, 0, 1, 1, 2, 3, 4]
+    times, rows = torch.arange(5)[:, None].expand(5, 4), torch.arange(4).expand(5, 4)
+    assert packed.take(rows).tolist() == [1, 0, 2, 1, 0, 1, 1, 1]
+    assert packed.take(times).tolist() == [0, 0, 0, 1, 1, 2, 3, 4]
 
 
 def test_a_trial_cut_by_time_bootstraps_from_its_final_observation() -> None:

@@ -42,6 +42,8 @@ class TrialEncoder(nn.Module):
         TypeError: Spaces of another kind.
     """
 
+    offsets: Tensor
+
     def __init__(
         self,
         observation_space: gym.Space[Any],
@@ -96,7 +98,7 @@ class TrialEncoder(nn.Module):
         joined = torch.cat(values, dim=1).float()
         if not codes:
             return action.new_zeros(rows, 0, dtype=torch.int64), joined
-        return torch.cat(codes, dim=1) + self.get_buffer("offsets"), joined
+        return torch.cat(codes, dim=1) + self.offsets, joined
 
     def forward(self, indices: Tensor, values: Tensor) -> Tensor:
         """Encode prepared inputs: (n, width)."""

@@ -113,31 +113,32 @@ def collect_trials(
         prepared = prepare(inputs)
         action, log_probability, value, memory = act(*prepared, memory, going)
         observation, reward, terminated, truncated, info = env.step(action.numpy())
-        if not np.isfinite(reward[going]).all():
-            raise ValueError(f"The environment gave a reward that is not finite: {reward[going]}.")
-        # Where a trial has just ended, info is the next trial's, and final_info the ended one's.
         episode = info["episode_index"]
         over = terminated | truncated
-        ended = going & over
         if over.any():
+            # There info is the next trial's, and final_info the ended one's.
             episode = np.where(over, info["final_info"]["episode_index"], episode)
-        steps.append((*prepared, action, log_probability, value, reward, episode, going.copy()))
-        cut = ended & truncated
-        if cut.any():
-            final = prepare(_final_inputs(info["final_obs"], inputs, cut))
-            _, _, final_value, _ = act(*final, memory, cut)
-            bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
-        going &= ~ended
+            cut = going & truncated
+            if cut.any():
+                final = prepare(_final_inputs(info["final_obs"], inputs, cut))
+                _, _, final_value, _ = act(*final, memory, cut)
+                bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
+        steps.append((*prepared, action, log_probability, value, reward, episode, going))
+        going = going & ~over
     columns = list(zip(*steps, strict=True))
+    rewards, alive = np.stack(columns[5]), np.stack(columns[7])
+    if not np.isfinite(rewards[alive]).all():
+        row = int(np.flatnonzero(~np.isfinite(np.where(alive, rewards, 0)).all(0))[0])
+        raise ValueError(f"The environment gave a reward that is not finite, in row {row}.")
     return Trials(
         indices=torch.stack(columns[0]),
         values_in=torch.stack(columns[1]),
         actions=torch.stack(columns[2]),
         log_probabilities=torch.stack(columns[3]),
         values=torch.stack(columns[4]),
-        rewards=torch.as_tensor(np.stack(columns[5]), dtype=torch.float32),
+        rewards=torch.as_tensor(rewards, dtype=torch.float32),
         episode_index=torch.as_tensor(np.stack(columns[6]), dtype=torch.int64),
-        alive=torch.as_tensor(np.stack(columns[7])),
+        alive=torch.as_tensor(alive),
         bootstrap=bootstrap,
     )
 

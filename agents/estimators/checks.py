@@ -50,7 +50,7 @@ def check_values(name: str, values: Tensor, rewards: Tensor) -> None:
 
 
 def check_mask(mask: Tensor | None, model_name: str, model: Tensor) -> None:
-    """Raise unless ``mask`` is None or boolean (TypeError) and of ``model``'s shape (ValueError)."""
+    """Raise unless None or boolean (TypeError) and of the shape of ``model`` (ValueError)."""
     if mask is None:
         return
     if mask.dtype != torch.bool:

@@ -75,14 +75,12 @@ def inner_update(
         raise ValueError(
             "A first-order update has no use for jacobian_objective: leave out one of the two."
         )
-    updated = _ascend(parameters, torch.func.grad(objective)(parameters), step_size, first_order)
+    updated: Parameters = _ascend(parameters, objective, step_size, first_order)
     if jacobian_objective is None:
         return updated
-    gradient = torch.func.grad(jacobian_objective)(parameters)
-    derived = _ascend(parameters, gradient, step_size, first_order)
-    if isinstance(updated, Tensor):
-        return graft(updated, derived)
-    return {name: graft(value, derived[name]) for name, value in updated.items()}
+    derived = _ascend(parameters, jacobian_objective, step_size, first_order)
+    grafted: Parameters = _map(graft, updated, derived)
+    return grafted
 
 
 def adapt(
@@ -179,24 +177,30 @@ def _bind(
 
 def _ascend(
     parameters: Parameters,
-    gradient: Parameters,
+    objective: Callable[[Parameters], Tensor],
     step_size: float | Tensor | dict[str, Tensor],
     first_order: bool,
 ) -> Parameters:
-    if isinstance(parameters, Tensor):
-        if isinstance(step_size, dict):
+    gradient = torch.func.grad(objective)(parameters)
+    if first_order:
+        gradient = _map(torch.Tensor.detach, gradient)
+    ascended: Parameters
+    if isinstance(step_size, dict):
+        names = sorted(parameters) if isinstance(parameters, dict) else "one tensor"
+        if names != sorted(step_size):
             raise ValueError(
-                "A dictionary of step sizes needs a dictionary of parameters, got a tensor."
+                f"Step sizes must be named as the parameters, {names}, got {sorted(step_size)}."
             )
-        return parameters + step_size * (gradient.detach() if first_order else gradient)
-    if isinstance(step_size, dict) and step_size.keys() != parameters.keys():
-        raise ValueError(
-            f"Step sizes must be named as the parameters, {sorted(parameters)}, "
-            f"got {sorted(step_size)}."
+        ascended = _map(
+            lambda value, slope, rate: value + rate * slope, parameters, gradient, step_size
         )
-    return {
-        name: value
-        + (step_size[name] if isinstance(step_size, dict) else step_size)
-        * (gradient[name].detach() if first_order else gradient[name])
-        for name, value in parameters.items()
-    }
+        return ascended
+    ascended = _map(lambda value, slope: value + step_size * slope, parameters, gradient)
+    return ascended
+
+
+def _map(function: Callable[..., Tensor], *trees: Any) -> Any:
+    """Apply to tensors, or name by name to dictionaries of them."""
+    if isinstance(trees[0], Tensor):
+        return function(*trees)
+    return {name: function(*(tree[name] for tree in trees)) for name in trees[0]}

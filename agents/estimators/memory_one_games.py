@@ -77,7 +77,8 @@ def exact_game_values(
     rewards = payoffs.to(first).reshape(2, 4).T
     if horizon == math.inf:
         identity = torch.eye(4, dtype=first.dtype, device=first.device)
-        return start @ torch.linalg.solve(identity - discount * moves, rewards)
+        values: Tensor = torch.linalg.solve(identity - discount * moves, rewards)
+        return start @ values
     if horizon < 1 or horizon != int(horizon):
         raise ValueError(f"horizon must be a positive whole number or math.inf, got {horizon}.")
     law, total = start, torch.zeros_like(rewards[0])

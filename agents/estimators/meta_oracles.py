@@ -47,11 +47,13 @@ def exact_meta_gradient(
     if num_steps < 0:
         raise ValueError(f"num_steps must be 0 or more, got {num_steps}.")
     phi = meta_parameters
-    start = phi.clone() if initial is None else initial(phi)
+    start = phi if initial is None else initial(phi)
     slope = torch.func.grad(inner_objective, argnums=1)
     iterates = [start]
     for _ in range(num_steps):
         iterates.append(iterates[-1] + step_size * slope(phi, iterates[-1]))
+    by_phi: Tensor
+    covector: Tensor
     by_phi, covector = torch.func.grad(outer_objective, argnums=(0, 1))(phi, iterates.pop())
     covector = covector.flatten()
     total = by_phi.flatten()
@@ -61,9 +63,10 @@ def exact_meta_gradient(
         total = total + step_size * covector @ mixed.reshape(len(covector), len(total))
         covector = covector + step_size * covector @ hessian.reshape(len(covector), -1)
     if initial is None:
-        return (total + covector).view_as(phi)
-    jacobian = torch.func.jacrev(initial)(phi)
-    return (total + covector @ jacobian.reshape(len(covector), len(total))).view_as(phi)
+        return (total + covector).reshape(phi.shape)
+    jacobian: Tensor = torch.func.jacrev(initial)(phi)
+    total = total + covector @ jacobian.reshape(len(covector), len(total))
+    return total.reshape(phi.shape)
 
 
 def expected_meta_gradient(
@@ -156,6 +159,6 @@ def _derivatives(
     """Each trajectory's gradient (trajectories, size) and Hessian (trajectories, size, size)."""
     first = torch.func.jacrev(surrogates)
     gradients = first(parameters)
-    hessians = torch.func.jacfwd(first)(parameters)
+    hessians = torch.func.jacrev(first)(parameters)
     size = parameters.numel()
     return gradients.reshape(-1, size), hessians.reshape(-1, size, size)

@@ -112,7 +112,8 @@ def debiased_squared_bias(estimates: Tensor, truth: Tensor) -> Tensor:
 
 
 def _norm(tensor: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(tensor)
+    norm: Tensor = torch.linalg.vector_norm(tensor)
+    return norm
 
 
 def _check(estimate: Tensor, truth: Tensor) -> None:

@@ -74,7 +74,8 @@ def state_values(mdp: TabularMDP, policy: Tensor) -> Tensor:
         raise ValueError(
             "The infinite horizon needs a discount below 1: lower it or give a finite horizon."
         )
-    return torch.linalg.solve(_resolvent(mdp, policy), (policy * mdp.rewards).sum(-1))
+    values: Tensor = torch.linalg.solve(_resolvent(mdp, policy), (policy * mdp.rewards).sum(-1))
+    return values
 
 
 def action_values(mdp: TabularMDP, policy: Tensor) -> Tensor:
@@ -149,7 +150,7 @@ def exact_gradient(mdp: TabularMDP, logits: Tensor, horizon: float = math.inf) -
     policy = logits.softmax(-1)
     if horizon == math.inf:
         values = action_values(mdp, policy)
-        visits = torch.linalg.solve(_resolvent(mdp, policy).mT, mdp.initial)
+        visits: Tensor = torch.linalg.solve(_resolvent(mdp, policy).mT, mdp.initial)
         return visits[:, None] * _centred(policy, values)
     gradient = torch.zeros_like(logits)
     visits = mdp.initial

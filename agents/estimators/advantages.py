@@ -17,8 +17,13 @@ __all__ = ["bootstrapped_return", "discounts", "gae", "power_matrix", "temporal_
 
 def discounts(gamma: float | Tensor, like: Tensor) -> Tensor:
     """``gamma ** t`` for each step of ``like`` (..., time): (time,), of its dtype and device."""
-    steps = torch.arange(like.shape[-1], dtype=like.dtype, device=like.device)
-    return torch.pow(gamma, steps)
+    powers = torch.ones(1, dtype=like.dtype, device=like.device)
+    step = gamma
+    # By doubling: torch.pow has no second derivative where its base is 0.
+    while len(powers) < like.shape[-1]:
+        powers = torch.cat([powers, powers * step])
+        step = step * step
+    return powers[: like.shape[-1]]
 
 
 def power_matrix(factor: float | Tensor, like: Tensor) -> Tensor:
@@ -27,10 +32,9 @@ def power_matrix(factor: float | Tensor, like: Tensor) -> Tensor:
     ``x @ power_matrix`` sums over the past, ``x @ power_matrix.mT`` over the future, with one
     matrix product in the place of a loop over time; differentiable in ``factor``, at 0 too.
     """
-    steps = torch.arange(like.shape[-1], dtype=like.dtype, device=like.device)
-    # Exponents below the diagonal are cut off before the power: 0 to a negative one is infinite.
+    steps = torch.arange(like.shape[-1], device=like.device)
     distance = (steps - steps[:, None]).clamp(min=0)
-    return torch.pow(factor, distance).triu()
+    return discounts(factor, like)[distance].triu()
 
 
 def temporal_differences(

@@ -58,17 +58,19 @@ def enumerate_trajectories(mdp: TabularMDP, horizon: int) -> Trajectories:
     if horizon < 1:
         raise ValueError(f"horizon must be a positive whole number, got {horizon}.")
     num_states, num_actions = mdp.rewards.shape
+    ways = (mdp.transitions > 0).sum(1).double()
+    count = float((mdp.initial > 0).double() @ torch.linalg.matrix_power(ways, horizon).sum(-1))
+    if count > _LIMIT:
+        raise ValueError(
+            f"{count:.0f} trajectories of {horizon} steps, more than {_LIMIT}: enumerate a "
+            "shorter horizon or a smaller process."
+        )
     device = mdp.rewards.device
     states = mdp.initial.nonzero()
     actions = torch.zeros(len(states), 0, dtype=torch.int64, device=device)
     rewards = mdp.rewards.new_zeros(len(states), 0)
     dynamics = mdp.initial[states[:, 0]]
     for _ in range(horizon):
-        if len(states) * num_actions * num_states > _LIMIT:
-            raise ValueError(
-                f"More than {_LIMIT} trajectories of {horizon} steps: enumerate a shorter "
-                "horizon or a smaller process."
-            )
         # One copy of every prefix per action and next state.
         prefix, action, following = torch.cartesian_prod(
             torch.arange(len(states), device=device),

@@ -81,7 +81,7 @@ def test_batches_are_all_multisets_with_multinomial_probabilities() -> None:
 def test_bad_arguments_are_refused(mdp: TabularMDP) -> None:
     with pytest.raises(ValueError, match="horizon must be a positive"):
         enumerate_trajectories(mdp, 0)
-    with pytest.raises(ValueError, match="More than 2000000 trajectories of 9 steps"):
+    with pytest.raises(ValueError, match="10077696 trajectories of 9 steps, more than"):
         enumerate_trajectories(mdp, 9)
     with pytest.raises(ValueError, match="must be positive, got 4 and 0"):
         enumerate_batches(4, 0)

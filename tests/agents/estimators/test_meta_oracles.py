@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -79,11 +80,7 @@ def test_intrinsic_rewards_are_that_of_autodiff_and_of_a_complex_step(
     intrinsic, start = draw(3, 2), draw(3, 2, seed=1)
 
     def inner(phi: Tensor, logits: Tensor) -> Tensor:
-        rich = TabularMDP.__new__(TabularMDP)
-        for name, value in vars(mdp).items():
-            object.__setattr__(rich, name, value)
-        object.__setattr__(rich, "rewards", mdp.rewards + phi)
-        return exact_value(rich, logits.softmax(-1))
+        return exact_value(replace(mdp, rewards=mdp.rewards + phi), logits.softmax(-1))
 
     def outer(_: Tensor, logits: Tensor) -> Tensor:
         return exact_value(mdp, logits.softmax(-1))
@@ -265,7 +262,7 @@ def test_bias_of_the_hessian_does_not_fall_with_the_batch(make_process: Any) -> 
         ]
         for order in ("score", math.inf)
     )
-    assert dice[1] < 0.3 * dice[0]
+    assert dice[1] < 0.5 * dice[0]
     assert score[1] > 0.7 * score[0]
     assert score[1] > 5 * dice[1]
 

@@ -181,31 +181,34 @@ def shaped_gradient(
         return torch.stack([own, opponent] if player == 0 else [opponent, own])
 
     if shaping:
-        batch = play(strategies, 64, 100, generator)
+        batch = play(strategies, 64, 150, generator)
 
         def imagined(opponent: Tensor) -> Tensor:
             return sampled_return(arrange(own, opponent), 1 - player, *batch, gamma)
 
         opponent = inner_update(opponent, imagined, step_size=0.3)
     both = arrange(own, opponent)
-    value = sampled_return(both, player, *play(both, 64, 100, generator), gamma)
+    value = sampled_return(both, player, *play(both, 64, 150, generator), gamma)
     return torch.autograd.grad(value, own)[0]
 
 
-@pytest.mark.parametrize("shaping", [True, False], ids=["lola", "naive"])
-def test_sampled_opponent_shaping_escapes_defection(shaping: bool) -> None:
-    """LOLA-DiCE with one inner step, one seed; naive learners of the same budget do not."""
-    generator = torch.Generator().manual_seed(0)
-    strategies = torch.zeros(2, 5)
-    optimiser = torch.optim.Adam([strategies], lr=0.2)
+def final_score(shaping: bool, seed: int) -> float:
+    """Normalised exact return of both players, mean of the last 10 of 100 updates."""
+    generator = torch.Generator().manual_seed(seed)
+    strategies, scores = torch.zeros(2, 5), []
     for _ in range(100):
-        strategies.grad = -torch.stack(
+        strategies = strategies + 0.2 * torch.stack(
             [shaped_gradient(strategies, i, generator, 0.96, shaping) for i in range(2)]
         )
-        optimiser.step()
-    values = exact_game_values(*strategies.sigmoid(), PRISONERS_DILEMMA, discount=0.96)
-    score = 0.04 * float(values.mean())
-    if shaping:
-        assert score > -1.4
-    else:
-        assert score < -1.9
+        values = exact_game_values(*strategies.sigmoid(), PRISONERS_DILEMMA, discount=0.96)
+        scores.append(0.04 * float(values.mean()))
+    return sum(scores[-10:]) / 10
+
+
+def test_sampled_opponent_shaping_escapes_defection_and_naive_learning_does_not() -> None:
+    """LOLA-DiCE with one inner step and the step size, batch and length of its authors' code.
+
+    Single runs vary; the median of three is what the bound is put on.
+    """
+    assert np.median([final_score(True, seed) for seed in range(3)]) > -1.4
+    assert final_score(False, 0) < -1.9

@@ -56,7 +56,8 @@ def sampling_correction(
     Args:
         inner_logps: One tensor per inner step, (..., trajectories, time): log probabilities of
             the actions taken, under the parameters of that step as a function of the
-            meta-parameters.
+            meta-parameters. For further outer steps on the same trajectories, their likelihood
+            ratios to the policies that acted instead.
         outer_returns: (...), each task's mean return after the inner updates; gradients into it
             are cut.
         baseline: Subtracted from them; (...) or a number, independent of the task's own inner
@@ -92,6 +93,11 @@ def sampling_correction(
                 "Each of inner_logps must have the shape of outer_returns, "
                 f"{tuple(outer_returns.shape)}, and two dimensions more, trajectories and time; "
                 f"got {tuple(logp.shape)}."
+            )
+        if logp.dtype != outer_returns.dtype:
+            raise TypeError(
+                f"inner_logps must have the dtype of outer_returns, {outer_returns.dtype}, "
+                f"got {logp.dtype}: convert one of them."
             )
         valid = torch.ones_like(logp, dtype=torch.bool) if mask is None else mask
         total = total + logp.where(valid, 0).sum((-2, -1))

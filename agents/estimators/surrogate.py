@@ -168,7 +168,7 @@ def magic_box_baseline(
     gamma: float | Tensor = 1.0,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """DiCE's baseline term, ``sum_t gamma^t (1 - rho_t) b_t`` (Foerster et al. 2018, equation 8).
+    """DiCE's baseline term, ``sum_t gamma^t (1 - rho_t) b_t`` (Foerster et al. 2018).
 
     To be added to the surrogate of order infinity over plain returns. It has expectation 0 to
     every derivative and lowers the variance of first derivatives.

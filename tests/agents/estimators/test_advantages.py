@@ -121,3 +121,14 @@ def test_bad_arguments_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         gae(rewards, values, gamma=0.9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_everything_is_computed_where_the_inputs_are(dtype: torch.dtype) -> None:
+    """On a device without data, any tensor made elsewhere would be refused."""
+    rewards = torch.empty(2, 3, 5, dtype=dtype, device="meta")
+    values = torch.empty(2, 3, 6, dtype=dtype, device="meta")
+    advantages = gae(rewards, values, gamma=0.9, trace_decay=0.5, mask=rewards > 0)
+    assert (advantages.shape, advantages.dtype) == (rewards.shape, dtype)
+    returns = bootstrapped_return(rewards, values, gamma=0.9, mask=rewards > 0)
+    assert (returns.shape, returns.dtype, returns.device.type) == ((2, 3), dtype, "meta")

@@ -223,3 +223,17 @@ def test_bad_arguments_are_refused() -> None:
         dr_recursion_q(logp, logp, logp[0], torch.zeros(2, 4), gamma=0.9)
     with pytest.raises(ValueError, match=r"expected_values must have shape \(2, 4\)"):
         dr_recursion_q(logp, logp, logp, logp, gamma=0.9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_everything_is_computed_where_the_inputs_are(dtype: torch.dtype) -> None:
+    """On a device without data, any tensor made elsewhere would be refused."""
+    logp = torch.empty(2, 3, 5, dtype=dtype, device="meta")
+    values = torch.empty(2, 3, 6, dtype=dtype, device="meta")
+    results = [
+        dr_recursion(logp, logp, gamma=0.9, mask=logp > 0),
+        dr_recursion(logp, logp, values, gamma=0.9, rho_clip=1.0, mask=logp > 0),
+        dr_recursion_q(logp, logp, logp, values, gamma=0.9, mask=logp > 0),
+    ]
+    for result in results:
+        assert (result.shape, result.dtype, result.device.type) == (logp.shape, dtype, "meta")

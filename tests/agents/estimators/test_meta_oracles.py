@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -35,6 +36,11 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
+def value_of(mdp: TabularMDP, horizon: float = math.inf) -> Callable[[Tensor, Tensor], Tensor]:
+    """The value of a policy, as an objective that the meta-parameters do not enter."""
+    return lambda _, logits: exact_value(mdp, logits.softmax(-1), horizon)
+
+
 def complex_step(function: Callable[[np.ndarray], complex], at: Tensor) -> Tensor:
     gradient = torch.zeros_like(at)
     for index in np.ndindex(*at.shape):
@@ -60,7 +66,7 @@ def complex_value_and_slope(
 @pytest.mark.parametrize("num_steps", [0, 1, 2, 3])
 def test_maml_is_that_of_autodiff_and_of_a_complex_step(mdp: TabularMDP, num_steps: int) -> None:
     logits = draw(3, 2)
-    objective = lambda _, table: exact_value(mdp, table.softmax(-1))  # noqa: E731
+    objective = value_of(mdp)
     composed = exact_meta_gradient(logits, objective, objective, num_steps=num_steps, step_size=0.7)
     close(composed, meta_gradient(logits, [objective] * num_steps, objective, step_size=0.7))
 
@@ -121,12 +127,12 @@ def test_opponent_shaping_is_that_of_autodiff_and_of_a_complex_step(num_steps: i
     """LOLA: phi is one's own strategy, theta the opponent's."""
     own, opponent = draw(5), draw(5, seed=1)
 
-    def returns(phi: Tensor, theta: Tensor) -> Tensor:
-        return exact_game_values(phi.sigmoid(), theta.sigmoid(), PRISONERS_DILEMMA, discount=0.96)
+    def returns(player: int, phi: Tensor, theta: Tensor) -> Tensor:
+        both = exact_game_values(phi.sigmoid(), theta.sigmoid(), PRISONERS_DILEMMA, discount=0.96)
+        return both[player]
 
+    outer, inner = partial(returns, 0), partial(returns, 1)
     arguments: dict[str, Any] = {"step_size": 0.3, "initial": lambda _: opponent}
-    inner = lambda phi, theta: returns(phi, theta)[1]  # noqa: E731
-    outer = lambda phi, theta: returns(phi, theta)[0]  # noqa: E731
     composed = exact_meta_gradient(own, inner, outer, num_steps=num_steps, **arguments)
     close(composed, meta_gradient(own, [inner] * num_steps, outer, **arguments))
 
@@ -142,7 +148,10 @@ def test_opponent_shaping_is_that_of_autodiff_and_of_a_complex_step(num_steps: i
 
 
 def test_a_first_policy_that_depends_on_the_meta_parameters_is_followed(mdp: TabularMDP) -> None:
-    objective = lambda phi, table: exact_value(mdp, (table + phi[0]).softmax(-1))  # noqa: E731
+
+    def objective(phi: Tensor, table: Tensor) -> Tensor:
+        return exact_value(mdp, (phi[0] * table).softmax(-1))
+
     phi, matrix = draw(4), draw(3, 2, 4, seed=1)
     arguments: dict[str, Any] = {"step_size": 0.7, "initial": lambda phi: matrix @ phi.sin()}
     composed = exact_meta_gradient(phi, objective, objective, num_steps=2, **arguments)
@@ -220,7 +229,7 @@ def test_compositional_bias_falls_as_one_over_the_batch(make_process: Any) -> No
     """Liu et al. 2022 bound it by n^-1/2; with its constant, from second derivatives, it is 1/n."""
     process = make_process(2)
     logits, step = process.logits, 2.0
-    value = lambda _, table: exact_value(process.mdp, table.softmax(-1), 2)  # noqa: E731
+    value = value_of(process.mdp, 2)
     exact = exact_meta_gradient(logits, value, value, num_steps=1, step_size=step)
     biases = [
         expected(process, math.inf, size, share_samples=False) - exact for size in range(1, 6)
@@ -253,7 +262,7 @@ def test_compositional_bias_falls_as_one_over_the_batch(make_process: Any) -> No
 
 def test_bias_of_the_hessian_does_not_fall_with_the_batch(make_process: Any) -> None:
     process = make_process(2)
-    value = lambda _, table: exact_value(process.mdp, table.softmax(-1), 2)  # noqa: E731
+    value = value_of(process.mdp, 2)
     exact = exact_meta_gradient(process.logits, value, value, num_steps=1, step_size=2.0)
     score, dice = (
         [

@@ -228,3 +228,8 @@ def test_bad_arguments_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         sampling_correction(logps, torch.ones(2), **arguments)
+
+
+def test_dtypes_that_differ_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"the dtype of outer_returns, torch\.float64"):
+        sampling_correction([torch.ones(2, 3, 4)], torch.ones(2, dtype=torch.float64))

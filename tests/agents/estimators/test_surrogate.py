@@ -454,3 +454,21 @@ def test_bad_sequences_are_refused() -> None:
         surrogate(LOGP[:, :0], LOGP[:, :0])
     with pytest.raises(ValueError, match="advantages must have the shape of logp"):
         surrogate(LOGP, LOGP[0])
+
+
+@pytest.mark.parametrize("order", ["score", 1, 3, math.inf])
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0])
+def test_everything_is_computed_where_the_inputs_are(order: Order, decay: float) -> None:
+    """On a device without data, any tensor made elsewhere would be refused."""
+    logp = torch.empty(2, 3, 5, dtype=torch.float32, device="meta")
+    gamma = torch.empty((), dtype=torch.float32, device="meta")
+    result = surrogate(
+        logp,
+        logp,
+        behaviour_logp=None if order == "score" else logp,
+        order=order,
+        decay=decay if order == math.inf else 1.0,
+        gamma=gamma,
+        mask=logp > 0,
+    )
+    assert (result.shape, result.dtype, result.device.type) == ((2, 3), torch.float32, "meta")

@@ -198,3 +198,19 @@ def test_bad_questions_are_refused(mdp: TabularMDP) -> None:
         exact_value(mdp, policy, 0)
     with pytest.raises(ValueError, match="order must be a whole number"):
         exact_taypo(mdp, policy, policy, 0)
+
+
+@HORIZONS
+def test_float32_stays_float32(mdp: TabularMDP, horizon: float) -> None:
+    single = TabularMDP(
+        mdp.transitions.float(), mdp.rewards.float(), mdp.initial.float(), mdp.discount
+    )
+    logits = table(mdp)
+    for function in (exact_gradient, exact_hessian):
+        result = function(single, logits.float(), horizon)
+        assert result.dtype == torch.float32
+        close(result.double(), function(mdp, logits, horizon), 1e-5)
+    policy, behaviour = logits.softmax(-1), table(mdp, seed=1).softmax(-1)
+    value = exact_taypo(single, policy.float(), behaviour.float(), 2, horizon)
+    assert value.dtype == torch.float32
+    close(value.double(), exact_taypo(mdp, policy, behaviour, 2, horizon), 1e-5)

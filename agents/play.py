@@ -127,10 +127,10 @@ def play_trial(
     try:
         while len(returns) < episodes:
             total, over = 0.0, False
-            told = "arrow keys act" if len(actions) > len(ARROW_ORDER) else "keys act"
+            told = f"arrows or 0 to {max(actions.values()) - min(actions.values())} act, q ends"
             while not over:
                 heading = f"episode {len(returns) + 1} of {episodes}   return {total:g}   {told}"
-                show(_frame(env, window, f"{heading}   {QUIT} ends"))
+                show(_frame(env, window, heading))
                 key = read_key()
                 if key == QUIT:
                     return returns

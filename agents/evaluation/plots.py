@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from agents.evaluation.curves import Curve
 
@@ -36,6 +37,7 @@ def learning_figure(curves: Mapping[str, Curve], title: str) -> Figure:
     figure, axes = _figure(title, "environment steps", "return of the last episode")
     for place, (label, curve) in enumerate(curves.items()):
         _draw(axes, place, label, curve)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.legend(frameon=False, fontsize=9)
     return figure
 

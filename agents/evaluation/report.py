@@ -53,7 +53,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .3rem .7rem .3rem 0; text-align: right; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 4.5rem; }
-thead th { border-bottom: 2px solid #999; vertical-align: bottom; }
+thead th { border-bottom: 2px solid #999; vertical-align: bottom; white-space: normal; }
 .interval { color: #666; display: block; font-size: .8rem; }
 code { font-size: .86em; overflow-wrap: anywhere; }
 summary { cursor: pointer; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 __all__ = ["write_whole"]
@@ -16,10 +16,10 @@ def write_whole(path: str | os.PathLike[str], text: str) -> None:
         OSError: The folder is missing, full or may not be written; ``path`` is as it was.
     """
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".partial")
-    temporary = Path(name)
+    # Not tempfile.mkstemp, whose files nobody else may read: reports are made to be handed on.
+    temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with open(temporary, "x", encoding="utf-8", newline="") as file:
             file.write(text)
         temporary.replace(target)
     finally:

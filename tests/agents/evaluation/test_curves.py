@@ -12,15 +12,15 @@ from agents.evaluation.scores import AgentReturns
 
 
 def test_adaptation_curve_is_the_mean_by_episode() -> None:
-    returns = np.random.default_rng(0).normal(size=(4, 9, 3)) + [0, 5, 10]
+    returns = np.random.default_rng(0).normal(size=(4, 9, 3))
+    returns[:, :, 1] = 5.0
     agent = AgentReturns("a", tuple("0123"), np.arange(9), returns, np.ones(9, np.int64))
     curve = adaptation_curve(agent, np.random.default_rng(1))
     assert curve.x.tolist() == [1, 2, 3]
     np.testing.assert_allclose(curve.y, returns.mean((0, 1)), rtol=1e-13)
-    assert (curve.low < curve.y).all() and (curve.y < curve.high).all()
-    # Two-way resamples of unit noise: sqrt(1/4 + 1/9) times the spread of row and column means.
-    spread = np.sqrt((returns.mean(1).var(0) / 4) + (returns.mean(0).var(0) / 9))
-    assert (curve.high - curve.low < 2 * 3 * (spread + 1 / 6)).all()
+    # Where all runs and tasks are alike, no resample differs.
+    assert (curve.low < curve.y).tolist() == [True, False, True]
+    assert (curve.y < curve.high).tolist() == [True, False, True]
 
 
 def test_learning_curve_averages_equal_shares_of_the_steps() -> None:

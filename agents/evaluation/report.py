@@ -188,7 +188,14 @@ def _profiles(scores: dict[str, npt.NDArray[np.float64]], rng: np.random.Generat
     lowest = min(float(mine.min()) for mine in scores.values())
     highest = max(float(mine.max()) for mine in scores.values())
     margin = 0.02 * (highest - lowest)
-    thresholds = np.linspace(lowest - margin, highest + margin, PROFILE_POINTS)
+    # Few scores differ where returns are counts: steps then stand exactly where they belong.
+    distinct = np.unique(np.concatenate([mine.ravel() for mine in scores.values()]))
+    inside = (
+        distinct
+        if len(distinct) <= PROFILE_POINTS
+        else np.linspace(lowest, highest, PROFILE_POINTS)
+    )
+    thresholds = np.array([lowest - margin, *inside, highest + margin])
     curves = {label: profile_curve(mine, thresholds, rng) for label, mine in scores.items()}
     figure = plots.profile_figure(curves, "performance profiles, pointwise 95 % intervals")
     return _figure(plots.svg(figure), "Share of runs and tasks whose score is above a threshold.")

@@ -1,4 +1,4 @@
-"""The command line: ``metaenvs list | train | evaluate | bench``."""
+"""The command line: ``metaenvs list | train | evaluate | compare | play | bench``."""
 
 from __future__ import annotations
 
@@ -92,6 +92,30 @@ def _parser() -> argparse.ArgumentParser:
     evaluating.add_argument("--seed", type=int, default=0)
     evaluating.set_defaults(run=_evaluate)
 
+    comparing = commands.add_parser(
+        "compare", help="one HTML page of evaluated runs: statistics, intervals, curves"
+    )
+    comparing.add_argument("folders", type=Path, nargs="+", metavar="RUN")
+    comparing.add_argument("--split", help="default: test, or the one that all runs have")
+    comparing.add_argument(
+        "--from-episode",
+        type=int,
+        help="score the mean return from this episode (1, 2, ...) on; default: the last alone",
+    )
+    comparing.add_argument(
+        "--out", type=Path, help="default: report.html in the run's folder, or in this one"
+    )
+    comparing.set_defaults(run=_compare)
+
+    playing = commands.add_parser("play", help="play a trial yourself, beside the agents")
+    playing.add_argument("env_id", metavar="ENV_ID")
+    playing.add_argument("--run", dest="folder", type=Path, help="a trained agent to play beside")
+    playing.add_argument("--window", action="store_true", help="draw to a window (needs pygame)")
+    playing.add_argument("--episodes", type=int, default=5)
+    playing.add_argument("--seed", type=int, default=0, help="which task, and its episodes")
+    playing.add_argument("--env-arguments", help="the family's arguments, as JSON")
+    playing.set_defaults(run=_play)
+
     benching = commands.add_parser("bench", help="measure the package, and peers if installed")
     benching.add_argument("--out", type=Path, default=Path("bench"), help="folder of the table")
     benching.add_argument("--only", nargs="*", metavar="NAME", help="some of the measurements")
@@ -122,6 +146,17 @@ def _check_id(env_id: str) -> None:
         raise ValueError(f"There is no environment {env_id!r}.{hint}")
 
 
+def _read_env_arguments(text: str) -> dict[str, Any]:
+    """A JSON object; ValueError for anything else."""
+    try:
+        env_arguments = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--env-arguments must be JSON, got {text!r}.") from error
+    if not isinstance(env_arguments, dict):
+        raise ValueError(f"--env-arguments must be a JSON object, got {text!r}.")
+    return env_arguments
+
+
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
     import dataclasses
 
@@ -139,12 +174,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
         raise ValueError(f"--threads must be at least 1, got {given.threads}.")
     keep_freed_memory()
     torch.set_num_threads(1)  # of one operation: those here are too small to be divided
-    try:
-        env_arguments = json.loads(given.env_arguments)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--env-arguments must be JSON, got {given.env_arguments!r}.") from error
-    if not isinstance(env_arguments, dict):
-        raise ValueError(f"--env-arguments must be a JSON object, got {given.env_arguments!r}.")
+    env_arguments = _read_env_arguments(given.env_arguments)
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
     if given.help_agent:
         rest = ["--help"]
@@ -178,9 +208,14 @@ def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
     import gymnasium as gym
     import numpy as np
 
-    from agents.evaluation.protocol import RandomAgent, evaluate, evaluation_tasks
-    from agents.evaluation.table import returns_by_episode, write_table
-    from agents.pictures import film_trial, plot_adaptation, plot_learning, save_film, save_strip
+    from agents.evaluation import plots
+    from agents.evaluation.curves import adaptation_curve
+    from agents.evaluation.oracles import find_oracle
+    from agents.evaluation.protocol import evaluate, evaluation_tasks
+    from agents.evaluation.reference_agents import RandomAgent
+    from agents.evaluation.scores import returns_of_agents
+    from agents.evaluation.table import write_table
+    from agents.pictures import film_trial, plot_learning, save_film, save_strip
     from agents.registry import find_agent
     from agents.runs import METRICS, load_parameters, read_config
 
@@ -203,40 +238,46 @@ def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
         env_id, split=split, num_tasks=given.num_tasks, seed=given.seed,
         env_arguments=env_arguments,
     )  # fmt: skip
-    tables = {}
-    for agent in (entry.adaptive(module, agent_name), RandomAgent()):
-        tables[agent.name] = evaluate(
-            agent,
-            env_id,
-            tasks,
-            split=split,
-            rollouts=given.rollouts,
-            episodes=episodes,
-            seed=given.seed,
-            env_arguments=env_arguments,
+    # The run of an agent for reference is its seed: beside every trained run it is the same one.
+    reference = f"seed {given.seed}"
+    contenders: list[tuple[Any, dict[str, Any], str]] = [
+        (entry.adaptive(module, agent_name), env_arguments, str(given.folder)),
+        (RandomAgent(), env_arguments, reference),
+    ]
+    if oracle := find_oracle(env_id, env_arguments):
+        contenders.append((*oracle, reference))
+    rows = [
+        row
+        for agent, arguments, run in contenders
+        for row in evaluate(
+            agent, env_id, tasks, split=split, rollouts=given.rollouts, episodes=episodes,
+            seed=given.seed, env_arguments=arguments, run=run,
         )
+    ]  # fmt: skip
     table = given.folder / f"evaluation-{split}.csv"
-    write_table(table, [row for rows in tables.values() for row in rows])
+    write_table(table, rows)
+    returns = returns_of_agents(rows)
+    curves = {
+        name: adaptation_curve(mine, np.random.default_rng(given.seed))
+        for name, mine in returns.items()
+    }
     print(f"Mean return by episode on {given.num_tasks} tasks of split {split!r}:")
-    for name, rows in tables.items():
-        returns = returns_by_episode(rows)
-        print(f"  {name:10s}" + " ".join(f"{value:7.3f}" for value in returns.mean(0)))
+    for name, curve in curves.items():
+        print(f"  {name:10s}" + " ".join(f"{value:7.3f}" for value in curve.y))
 
     pictures = [given.folder / "adaptation.png"]
     title = f"{agent_name} on {env_id.split('/')[-1]}, {given.num_tasks} tasks of split {split!r}"
-    plot_adaptation(tables, pictures[0], title)
+    plots.save(plots.adaptation_figure(curves, title), pictures[0])
     if (given.folder / METRICS).exists():
         pictures.append(given.folder / "learning.png")
         plot_learning(given.folder / METRICS, pictures[-1], f"{agent_name} while training")
     if "rgb_array" in single.metadata["render_modes"]:
-        returns = returns_by_episode(tables[agent_name]).reshape(
-            given.num_tasks, given.rollouts, episodes
-        )
         # The world whose last episode is the median one: neither the best nor the worst.
-        last = returns[:, :, -1].mean(1)
-        typical = int(np.argsort(last, kind="stable")[len(last) // 2])
+        order = np.argsort(returns[agent_name].scores()[0], kind="stable")
+        typical = returns[agent_name].task_ids[order[len(order) // 2]]
+        task = tasks[int(np.flatnonzero(tasks.ids == typical)[0])]
         film, film_returns = film_trial(
-            entry.adaptive(module, agent_name), env_id, task=tasks[typical], episodes=episodes,
+            entry.adaptive(module, agent_name), env_id, task=task, episodes=episodes,
             seed=given.seed, env_arguments=env_arguments,
         )  # fmt: skip
         pictures += [given.folder / "trial.png", given.folder / "trial.gif"]
@@ -245,6 +286,32 @@ def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
         save_film(film, pictures[-1])
     print("Table:", table)
     print("Pictures:", *(f"\n  {picture}" for picture in pictures))
+
+
+def _compare(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents.evaluation.comparison import compare_runs
+    from agents.evaluation.report import write_report
+
+    comparison = compare_runs(given.folders, given.split)
+    folder = given.folders[0] if len(given.folders) == 1 else Path()
+    out = given.out or folder / "report.html"
+    write_report(out, comparison, given.from_episode)
+    print("Report:", out)
+
+
+def _play(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents.play import play
+
+    _check_id(given.env_id)
+    if given.episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, got {given.episodes}.")
+    env_arguments = None
+    if given.env_arguments is not None:
+        env_arguments = _read_env_arguments(given.env_arguments)
+    play(
+        given.env_id, folder=given.folder, window=given.window, episodes=given.episodes,
+        seed=given.seed, env_arguments=env_arguments,
+    )  # fmt: skip
 
 
 def _bench(given: argparse.Namespace, rest: list[str]) -> None:

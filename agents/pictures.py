@@ -14,15 +14,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from agents.evaluation.protocol import AdaptiveAgent, Transition
-from agents.evaluation.table import EvaluationRow, returns_by_episode
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-__all__ = ["film_trial", "plot_adaptation", "plot_learning", "save_film", "save_strip"]
-
-COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#762a83", "#8c510a")
-NORMAL_95 = 1.96
+__all__ = ["film_trial", "plot_learning", "save_film", "save_strip"]
 
 
 def _style(axes: Any, title: str, across: str, up: str) -> None:
@@ -52,28 +48,6 @@ def plot_learning(metrics: Path, target: Path, title: str) -> None:
     plt.close(figure)
 
 
-def plot_adaptation(
-    tables: Mapping[str, Sequence[EvaluationRow]], target: Path, title: str
-) -> None:
-    """Mean return by episode of the trial with 95 % intervals over tasks, one line per agent."""
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for (label, rows), colour in zip(tables.items(), COLOURS, strict=False):
-        rollouts = 1 + max(row.rollout for row in rows)
-        # Rollouts of one task are no independent samples of the tasks.
-        by_row = returns_by_episode(rows)
-        returns = by_row.reshape(-1, rollouts, by_row.shape[1]).mean(1)
-        mean = returns.mean(0)
-        margin = NORMAL_95 * returns.std(0, ddof=min(1, len(returns) - 1)) / np.sqrt(len(returns))
-        episodes = np.arange(1, len(mean) + 1)
-        axes.plot(episodes, mean, "o-", color=colour, label=label)
-        axes.fill_between(episodes, mean - margin, mean + margin, color=colour, alpha=0.15)
-        axes.set_xticks(episodes)
-    _style(axes, title, "episode in the trial", "return of the episode")
-    axes.legend(frameon=False)
-    figure.savefig(target, dpi=150)
-    plt.close(figure)
-
-
 def film_trial(
     agent: AdaptiveAgent,
     env_id: str,
@@ -94,7 +68,10 @@ def film_trial(
     )
     family: Any = env.unwrapped
     observation, _ = env.reset(seed=seed, options={"task": task})
-    agent.begin(1, 1, episodes, env.single_observation_space, env.single_action_space, seed, "cpu")
+    agent.begin(
+        1, 1, episodes, env.single_observation_space, env.single_action_space,
+        np.array([seed], np.uint64), "cpu",
+    )  # fmt: skip
     film: list[list[npt.NDArray[np.uint8]]] = [[family.render_row(0)]]
     returns = [0.0]
     while True:

@@ -37,13 +37,13 @@ class RecurrentAgent:
         episodes: int,
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
-        seed: int,
+        seed: npt.NDArray[np.uint64],
         device: str,
     ) -> None:
         """Start with an empty memory in every row."""
         rows = num_tasks * rollouts
         self._discrete = isinstance(action_space, gym.spaces.Discrete)
-        self._generator = None if self._greedy else torch.Generator().manual_seed(seed)
+        self._generator = None if self._greedy else torch.Generator().manual_seed(int(seed[0]))
         self._memory = self._policy.memory.start(rows)
         action_shape = action_space.shape or ()
         kind = torch.int64 if self._discrete else torch.float32

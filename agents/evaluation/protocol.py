@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from agents.evaluation.row_seeds import (
+    AGENT_STREAM,
+    ENVIRONMENT_STREAM,
+    number_rollouts,
+    row_seeds,
+)
 from agents.evaluation.table import EvaluationRow
 from metaenvs import Tasks
+from metaenvs.task_space import as_tasks
 
-__all__ = ["AdaptiveAgent", "RandomAgent", "Transition", "evaluate", "evaluation_tasks"]
+__all__ = ["AdaptiveAgent", "Transition", "evaluate", "evaluation_tasks"]
 
 Array = npt.NDArray[Any]
 
@@ -48,12 +55,14 @@ class AdaptiveAgent(Protocol):
         episodes: int,
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
-        seed: int,
+        seed: npt.NDArray[np.uint64],
         device: str,
     ) -> None:
         """Meet ``num_tasks`` unknown tasks for ``episodes`` episodes.
 
-        There are ``num_tasks * rollouts`` parallel rows; those of one task are neighbours.
+        There are ``num_tasks * rollouts`` parallel rows; those of one task are neighbours. Each
+        has a ``seed`` (rows,) of its own, which stays the same whatever rows there are beside it;
+        ``numpy.random.default_rng(seed)`` takes them all at once.
         """
 
     def act(self, observation: Array) -> Array:
@@ -61,33 +70,6 @@ class AdaptiveAgent(Protocol):
 
     def observe(self, transition: Transition) -> None:
         """See what happened."""
-
-
-class RandomAgent:
-    """Acts uniformly at random: the lower reference."""
-
-    name = "random"
-
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: int,
-        device: str,
-    ) -> None:
-        """Prepare as many samples as there are rows."""
-        self._space = gym.vector.utils.batch_space(action_space, num_tasks * rollouts)
-        self._space.seed(seed)
-
-    def act(self, observation: Array) -> Array:
-        """A sample of the action space for each row."""
-        return np.asarray(self._space.sample())
-
-    def observe(self, transition: Transition) -> None:
-        """Learn nothing."""
 
 
 def evaluation_tasks(
@@ -126,26 +108,36 @@ def evaluate(
     seed: int,
     env_arguments: Mapping[str, Any] | None = None,
     device: str = "cpu",
+    run: str = "",
 ) -> list[EvaluationRow]:
     """Let an agent adapt to tasks and write down each episode.
+
+    A row's episodes are functions of ``seed``, of its task and of its rollout. Rows are laid out
+    by task id, so that the order of ``tasks`` changes nothing at all; other tasks or more rollouts
+    beside it change nothing in a row either, if the agent treats rows independently.
 
     Args:
         agent: Anything with the three methods of :class:`AdaptiveAgent`.
         env_id: A family.
-        tasks: Tasks of the family, such as :func:`evaluation_tasks` gives.
+        tasks: Tasks of the family, such as :func:`evaluation_tasks` gives. One that is listed
+            again has further rollouts.
         split: The split that they are of, for the table.
         rollouts: Parallel rows of each task.
         episodes: Episodes of each row.
         seed: Decides episodes and actions.
         env_arguments: The family's own arguments.
         device: Where the agent computes.
+        run: What the table calls this run of the agent: one training seed, usually.
 
     Returns:
-        One row per episode, ordered by task, rollout and episode.
+        One row per episode, ordered by task id, rollout and episode.
 
     Raises:
-        ValueError: Tasks that are not the family's.
+        ValueError: No task, tasks that are not the family's, fewer than one rollout or episode.
     """
+    for name, number in (("tasks", len(tasks)), ("rollouts", rollouts), ("episodes", episodes)):
+        if number < 1:
+            raise ValueError(f"Evaluation needs at least one of {name}, got {number}.")
     num_tasks = len(tasks)
     rows = num_tasks * rollouts
     env = gym.make_vec(
@@ -155,14 +147,16 @@ def evaluate(
         autoreset_mode=AutoresetMode.SAME_STEP,
         **(env_arguments or {}),
     )
-    env_seed, agent_seed = np.random.SeedSequence(seed).spawn(2)
-    row_seeds = env_seed.generate_state(rows, np.uint64).tolist()
+    family: Any = env.unwrapped
+    tasks = as_tasks(tasks, family.task_space)
+    tasks = tasks[np.argsort(tasks.ids, kind="stable")]
     repeated = tasks[np.repeat(np.arange(num_tasks), rollouts)]
-    observation, info = env.reset(seed=row_seeds, options={"task": repeated})
-    task_ids = info["task_id"].copy()
+    task_ids, numbers = repeated.ids, number_rollouts(tasks.ids, rollouts).ravel()
+    environment_seeds = row_seeds(seed, ENVIRONMENT_STREAM, task_ids, numbers)
+    observation, info = env.reset(seed=environment_seeds.tolist(), options={"task": repeated})
     agent.begin(
         num_tasks, rollouts, episodes, env.single_observation_space, env.single_action_space,
-        int(agent_seed.generate_state(1)[0]), device,
+        row_seeds(seed, AGENT_STREAM, task_ids, numbers), device,
     )  # fmt: skip
     active = np.ones(rows, np.bool_)
     returns = np.zeros((rows, episodes))
@@ -198,12 +192,13 @@ def evaluate(
             family=env_id,
             split=split,
             task_id=int(task_ids[row]),
-            rollout=row % rollouts,
+            rollout=int(numbers[row]),
             episode=episode,
             episode_return=float(returns[row, episode]),
             length=int(lengths[row, episode]),
             env_steps_before=int(before[row, episode]),
             success=float(success[row, episode]),
+            run=run,
         )
         for row in range(rows)
         for episode in range(episodes)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+
+from agents.evaluation.whole_file import write_whole
 
 __all__ = ["EvaluationRow", "read_table", "returns_by_episode", "write_table"]
 
@@ -32,21 +33,17 @@ class EvaluationRow:
     success: float
     """1 or 0; NaN where the family has no notion of it."""
     run: str = ""
+    """Which of the agent's runs (training seeds) this was."""
 
 
 def write_table(path: str | os.PathLike[str], rows: Sequence[EvaluationRow]) -> None:
     """Write rows as CSV, whole or not at all."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".partial")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(EvaluationRow)])
-            writer.writeheader()
-            writer.writerows(asdict(row) for row in rows)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(EvaluationRow)])
+    writer.writeheader()
+    # Not dataclasses.asdict, which copies deeply and takes most of the time.
+    writer.writerows(vars(row) for row in rows)
+    write_whole(path, text.getvalue())
 
 
 def read_table(path: str | os.PathLike[str]) -> list[EvaluationRow]:

@@ -46,7 +46,27 @@ def test_evaluate_writes_table_and_pictures(run: Path, capsys: pytest.CaptureFix
     for name in ("adaptation.png", "learning.png", "trial.png", "trial.gif"):
         assert name in told
         assert (run / name).stat().st_size > 1000
-    assert len((run / "evaluation-all.csv").read_text().splitlines()) == 1 + 2 * 3 * 2 * 5
+    # The trained agent, the random one and the oracle.
+    assert len((run / "evaluation-all.csv").read_text().splitlines()) == 1 + 3 * 3 * 2 * 5
+
+
+def test_compare_writes_a_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    assert main(["train", "e-rl2", BANDIT, "--out", str(other), "--seed", "1", *QUICK]) == 0
+    for folder in (run, other):
+        assert main(["evaluate", str(folder), "--num-tasks", "3", "--rollouts", "2"]) == 0
+    page = tmp_path / "page.html"
+    assert main(["compare", str(run), str(other), "--out", str(page)]) == 0
+    assert "e-rl2: 2 training seeds" in page.read_text()
+    assert main(["compare", str(run), "--from-episode", "4"]) == 0
+    assert "episodes 4 to 5" in (run / "report.html").read_text()
+    capsys.readouterr()
+    assert main(["compare", str(run), "--from-episode", "6"]) == 1
+    assert "from 1 to 5, got 6" in capsys.readouterr().err
+    assert main(["compare", str(run), str(run)]) == 1
+    assert "given twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

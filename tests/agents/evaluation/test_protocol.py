@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium as gym
@@ -9,8 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from agents.evaluation.protocol import RandomAgent, Transition, evaluate, evaluation_tasks
-from agents.evaluation.table import read_table, returns_by_episode, write_table
+from agents.evaluation.protocol import Transition, evaluate, evaluation_tasks
+from agents.evaluation.reference_agents import RandomAgent
+from agents.evaluation.row_seeds import row_seeds
+from agents.evaluation.scores import returns_of_agents
+from agents.evaluation.statistics import interquartile_mean
+from agents.evaluation.table import (
+    EvaluationRow,
+    read_table,
+    returns_by_episode,
+    write_table,
+)
+from metaenvs import Tasks
 
 BANDIT = "metaenvs/ExplorationBandit-v0"
 
@@ -27,7 +38,7 @@ class Sweeper:
         episodes: int,
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
-        seed: int,
+        seed: npt.NDArray[np.uint64],
         device: str,
     ) -> None:
         self.next_arm = np.ones(num_tasks * rollouts, np.int64)
@@ -48,13 +59,14 @@ def test_a_known_agent_gets_exactly_its_table() -> None:
     assert len(tasks) == 6
     returns = returns_by_episode(rows)
     assert returns.shape == (12, 6)
-    for task, arm in enumerate(tasks["best_arm"]):
+    ordered = tasks[np.argsort(tasks.ids)]
+    for task, arm in enumerate(ordered["best_arm"]):
         expected = [1.0 if episode + 1 >= arm else -0.5 for episode in range(6)]
         for rollout in range(2):
             assert returns[task * 2 + rollout].tolist() == expected
     first = rows[0]
     assert (first.agent, first.family, first.split) == ("sweeper", BANDIT, "all")
-    assert [row.task_id for row in rows[::12]] == tasks.ids.tolist()
+    assert [row.task_id for row in rows[::12]] == ordered.ids.tolist()
     assert [row.env_steps_before for row in rows[:6]] == [0, 1, 2, 3, 4, 5]
     assert all(row.length == 1 and np.isnan(row.success) for row in rows)
     assert all(transition.episode_end.all() for transition in agent.seen)
@@ -66,10 +78,15 @@ def test_rows_that_have_finished_are_inactive_and_do_not_count() -> None:
     tasks = evaluation_tasks(env_id, split="test", num_tasks=8, seed=0)
     rows = evaluate(RandomAgent(), env_id, tasks, split="test", rollouts=1, episodes=2, seed=1)
     single = gym.make(env_id, episodes_per_trial=2).unwrapped
-    seeds = np.random.SeedSequence(1).spawn(2)[0].generate_state(8, np.uint64).tolist()
-    actions = gym.vector.utils.batch_space(single.action_space, 8)
-    actions.seed(int(np.random.SeedSequence(1).spawn(2)[1].generate_state(1)[0]))
-    drawn = [actions.sample() for _ in range(200)]
+    tasks = tasks[np.argsort(tasks.ids)]
+    first_rollouts = np.zeros(8, np.int64)
+    seeds = row_seeds(1, 0, tasks.ids, first_rollouts).tolist()
+    agent = RandomAgent()
+    agent.begin(
+        8, 1, 2, single.observation_space, single.action_space,
+        row_seeds(1, 1, tasks.ids, first_rollouts), "cpu",
+    )  # fmt: skip
+    drawn = [agent.act(np.zeros(8)) for _ in range(200)]
     for row in range(8):
         single.reset(seed=seeds[row], options={"task": tasks[row]})
         returns, lengths, over, time = [0.0, 0.0], [0, 0], False, 0
@@ -81,6 +98,81 @@ def test_rows_that_have_finished_are_inactive_and_do_not_count() -> None:
         mine = rows[2 * row : 2 * row + 2]
         assert [entry.episode_return for entry in mine] == returns
         assert [entry.length for entry in mine] == lengths
+
+
+class Replayer:
+    """Pulls the arms of a table of returns (tasks, rollouts, episodes) in the bandit.
+
+    Arm 0 gives 0.5, the task's best arm 1; it is told the best arm, as nobody else is.
+    """
+
+    name = "replayer"
+
+    def __init__(self, best_arms: npt.NDArray[Any], returns: npt.NDArray[Any]) -> None:
+        rows = returns.reshape(-1, returns.shape[2])
+        best = np.repeat(best_arms, returns.shape[1])[:, None]
+        self.arms = np.where(rows == 0.5, 0, np.where(rows == 1, best, best % 6 + 1))
+
+    def begin(self, *spaces: Any) -> None:
+        self.episode = 0
+
+    def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.asarray(self.arms[:, self.episode], np.int64)
+
+    def observe(self, transition: Transition) -> None:
+        self.episode += 1
+
+
+def test_replaying_a_known_table_reproduces_its_statistics_exactly() -> None:
+    tasks = Tasks({"best_arm": np.arange(1, 7, dtype=np.int16)})
+    order = np.argsort(tasks.ids)
+    known = np.random.default_rng(0).choice([-0.5, 0.5, 1.0], (10, 6, 4, 5))
+    rows = []
+    for run in range(10):
+        agent = Replayer(tasks["best_arm"][order], known[run])
+        rows += evaluate(
+            agent, BANDIT, tasks, split="all", rollouts=4, episodes=5, seed=run, run=f"{run}"
+        )
+    found = returns_of_agents(rows)["replayer"]
+    assert found.task_ids.tolist() == tasks.ids[order].tolist()
+    assert (found.returns == known.mean(2)).all()
+    assert interquartile_mean(found.scores(3)) == interquartile_mean(known.mean(2)[..., 2:].mean(2))
+
+
+@pytest.mark.parametrize("env_id", [BANDIT, "metaenvs/KrazyWorld-v0"])
+def test_order_of_tasks_and_number_of_rows_do_not_change_the_table(env_id: str) -> None:
+    split = "all" if env_id == BANDIT else "test"
+    tasks = evaluation_tasks(env_id, split=split, num_tasks=16, seed=3)
+
+    def table(tasks: Tasks, rollouts: int) -> list[EvaluationRow]:
+        rows = evaluate(
+            RandomAgent(), env_id, tasks, split=split, rollouts=rollouts, episodes=3, seed=5
+        )
+        return [dataclasses.replace(row, success=0.0) for row in rows]
+
+    whole = table(tasks, 3)
+    assert len({row.episode_return for row in whole}) > 1
+    shuffled = tasks[np.random.default_rng(0).permutation(16)]
+    assert table(shuffled, 3) == whole
+    distinct = tasks.unique()
+    every = set(table(distinct, 3))
+    # Fewer tasks, or fewer rollouts, are the same rows of a smaller table.
+    assert set(table(distinct[2:5], 2)) == {
+        row for row in every if row.task_id in distinct.ids[2:5] and row.rollout < 2
+    }
+    if env_id == BANDIT:
+        assert len(distinct) < 16
+        assert len({(row.task_id, row.rollout) for row in whole}) == 48
+
+
+def test_evaluation_needs_something_to_evaluate() -> None:
+    tasks = evaluation_tasks(BANDIT, split="all", num_tasks=2, seed=0)
+    for some, rollouts, episodes in ((tasks[:0], 1, 1), (tasks, 0, 1), (tasks, 1, 0)):
+        with pytest.raises(ValueError, match="needs at least one of"):
+            evaluate(
+                RandomAgent(), BANDIT, some, split="all", rollouts=rollouts, episodes=episodes,
+                seed=0,
+            )  # fmt: skip
 
 
 def test_evaluation_tasks_come_from_the_split() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,18 @@ def compiled_act(
     memory: GRU,
     action: CategoricalPolicy,
     value: nn.Linear,
-    generator: torch.Generator | None,
+    noise: Callable[[], Tensor] | None,
 ) -> Act:
     """Bind the weights as they are now into a function that acts.
 
-    It draws the same random numbers as the modules would, and gives their results to rounding.
+    It gives the modules' results to rounding. A row's own do not depend on the others, bit for bit.
 
     Args:
         encoder: Of the policy, float32, on a CPU; so are the other parts.
         memory: Its memory.
         action: Its head for the action.
         value: Its head for the value.
-        generator: Source of the actions; None for the most probable ones.
+        noise: Draws ``CategoricalPolicy.noise`` of all rows; None for the most probable actions.
     """
     head_weight = torch.cat([action.logits.weight, value.weight])
     head_bias = torch.cat([action.logits.bias, value.bias])
@@ -57,10 +58,7 @@ def compiled_act(
         indices: Tensor, values: Tensor, hidden: Tensor, active: npt.NDArray[np.bool_]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = len(values)
-        if generator is None:
-            uniforms = np.full(rows, -1.0, np.float32)
-        else:
-            uniforms = torch.rand(rows, generator=generator).numpy()
+        uniforms = np.full(rows, -1.0, np.float32) if noise is None else noise().numpy()
         actions = np.zeros(rows, np.int64)
         log_probabilities, predictions = np.zeros((2, rows), np.float32)
         output = np.zeros((rows, size), np.float32)

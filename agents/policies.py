@@ -24,14 +24,17 @@ class CategoricalPolicy(nn.Module):
         super().__init__()
         self.logits = linear(width, num_actions, SMALL_GAIN, generator)
 
-    def sample(self, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Actions (n,) int64 and their log-probabilities (n,); the mode without a generator."""
+    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
+        """What ``sample`` draws actions with: uniform on [0, 1), (rows,)."""
+        return torch.rand(rows, generator=generator, device=generator.device)
+
+    def sample(self, features: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Actions (n,) int64 and their log-probabilities (n,); the mode without noise."""
         log_probabilities = self.logits(features).log_softmax(-1)
-        if generator is None:
+        if noise is None:
             actions = log_probabilities.argmax(-1, keepdim=True)
         else:
-            uniforms = torch.rand(len(features), 1, generator=generator, device=features.device)
-            passed = log_probabilities.exp().cumsum(-1) <= uniforms
+            passed = log_probabilities.exp().cumsum(-1) <= noise[:, None]
             actions = passed.sum(-1, keepdim=True).clamp(max=passed.shape[1] - 1)
         return actions[:, 0], log_probabilities.gather(1, actions)[:, 0]
 
@@ -58,13 +61,15 @@ class GaussianPolicy(nn.Module):
         constant = self.log_deviation.sum() + 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return -0.5 * (scaled * scaled).sum(-1) - constant
 
-    def sample(self, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Actions (n, dimensions), log-probabilities (n,); the mean without a generator."""
+    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
+        """What ``sample`` draws actions with: standard normal, (rows, dimensions)."""
+        shape = (rows, len(self.log_deviation))
+        return torch.randn(shape, generator=generator, device=generator.device)
+
+    def sample(self, features: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Actions (n, dimensions), log-probabilities (n,); the mean without noise."""
         mean = self.mean(features)
-        actions = mean
-        if generator is not None:
-            noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-            actions = mean + noise * self.log_deviation.exp()
+        actions = mean if noise is None else mean + noise * self.log_deviation.exp()
         return actions, self._log_probabilities(mean, actions)
 
     def evaluate(self, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,21 +130,26 @@ class RL2Policy(nn.Module):
 
     @torch.no_grad()
     def act(
-        self, indices: Tensor, values: Tensor, memory: Tensor, generator: torch.Generator | None
+        self, indices: Tensor, values: Tensor, memory: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One step of all rows: actions, log-probabilities, values and the new memory.
 
-        Without a generator, the most probable actions.
+        ``noise`` is of the action's distribution; without it, the most probable actions.
         """
         memory = self.memory.step(self.encoder(indices, values), memory)
-        action, log_probability = self.action.sample(memory, generator)
+        action, log_probability = self.action.sample(memory, noise)
         return action, log_probability, self.value(memory)[:, 0], memory
 
-    def acting(self, generator: torch.Generator | None) -> Act:
-        """``act`` with the weights as they are now, in compiled form where there is one."""
+    def acting(self, noise: Callable[[], Tensor] | None) -> Act:
+        """``act`` with the weights as they are now, in compiled form where there is one.
+
+        ``noise`` draws that of all rows at each step; None asks for the most probable actions.
+        """
         if isinstance(self.action, CategoricalPolicy) and self.value.weight.device.type == "cpu":
-            return compiled_act(self.encoder, self.memory, self.action, self.value, generator)
-        return lambda indices, values, memory, active: self.act(indices, values, memory, generator)
+            return compiled_act(self.encoder, self.memory, self.action, self.value, noise)
+        return lambda indices, values, memory, active: self.act(
+            indices, values, memory, noise and noise()
+        )
 
     def evaluate(
         self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
@@ -300,7 +305,7 @@ def train(
         begun = time.perf_counter()
         trials = collect_trials(
             env,
-            policy.acting(action_generator),
+            policy.acting(lambda: policy.action.noise(config.num_envs, action_generator)),
             policy.encoder.prepare,
             policy.memory.start(config.num_envs),
             seed=row_seeds,

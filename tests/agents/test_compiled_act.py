@@ -27,6 +27,10 @@ def new_policy(observation_space: gym.Space) -> RL2Policy:
     return policy
 
 
+def uniforms() -> Tensor:
+    return torch.rand(ROWS, generator=torch.Generator().manual_seed(2))
+
+
 def inputs(policy: RL2Policy, observation_space: gym.Space) -> tuple[Tensor, Tensor]:
     observation_space.seed(0)
     random = np.random.default_rng(0)
@@ -48,9 +52,9 @@ def test_equals_the_modules(kind: str, greedy: bool) -> None:
     policy = new_policy(OBSERVATIONS[kind])
     prepared = inputs(policy, OBSERVATIONS[kind])
     hidden = torch.randn(ROWS, SIZE, generator=torch.Generator().manual_seed(1))
-    generators = [None if greedy else torch.Generator().manual_seed(2) for _ in range(2)]
-    expected = policy.act(*prepared, hidden, generators[0])
-    act: Act = policy.acting(generators[1])
+    noise = None if greedy else uniforms()
+    expected = policy.act(*prepared, hidden, noise)
+    act: Act = policy.acting(None if greedy else uniforms)
     results = act(*prepared, hidden, np.ones(ROWS, np.bool_))
     assert torch.equal(results[0], expected[0])
     assert len(expected[0].unique()) > 2
@@ -62,11 +66,9 @@ def test_rows_do_not_depend_on_which_others_are_active() -> None:
     policy = new_policy(OBSERVATIONS["codes"])
     prepared = inputs(policy, OBSERVATIONS["codes"])
     hidden = torch.zeros(ROWS, SIZE)
-    everyone = policy.acting(torch.Generator().manual_seed(2))(
-        *prepared, hidden, np.ones(ROWS, np.bool_)
-    )
+    everyone = policy.acting(uniforms)(*prepared, hidden, np.ones(ROWS, np.bool_))
     some = np.arange(ROWS) % 3 != 1
-    chosen = policy.acting(torch.Generator().manual_seed(2))(*prepared, hidden, some)
+    chosen = policy.acting(uniforms)(*prepared, hidden, some)
     for one, other in zip(everyone, chosen, strict=True):
         assert torch.equal(one[some], other[some])
 

@@ -56,7 +56,9 @@ def test_spaces_of_another_kind_are_refused() -> None:
 def test_categorical_against_torch() -> None:
     policy = CategoricalPolicy(5, 3, GENERATOR)
     features = torch.randn(64, 5)
-    actions, log_probabilities = policy.sample(features, torch.Generator().manual_seed(1))
+    actions, log_probabilities = policy.sample(
+        features, policy.noise(len(features), torch.Generator().manual_seed(1))
+    )
     reference = torch.distributions.Categorical(logits=policy.logits(features))
     torch.testing.assert_close(log_probabilities, reference.log_prob(actions))
     again, entropies = policy.evaluate(features, actions)
@@ -71,7 +73,9 @@ def test_gaussian_against_torch() -> None:
     with torch.no_grad():
         policy.log_deviation.copy_(torch.tensor([0.3, -0.7]))
     features = torch.randn(64, 5)
-    actions, log_probabilities = policy.sample(features, torch.Generator().manual_seed(1))
+    actions, log_probabilities = policy.sample(
+        features, policy.noise(len(features), torch.Generator().manual_seed(1))
+    )
     normal = torch.distributions.Normal(policy.mean(features), policy.log_deviation.exp())
     torch.testing.assert_close(log_probabilities, normal.log_prob(actions).sum(-1))
     again, entropies = policy.evaluate(features, actions)

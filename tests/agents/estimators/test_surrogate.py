@@ -18,7 +18,7 @@ from agents.estimators.surrogate import (
     surrogate,
 )
 from agents.estimators.tabular_mdp import exact_value
-from agents.ppo import clipped_surrogate_loss
+from agents.ppo import clipped_surrogate
 
 ON_AND_OFF = pytest.mark.parametrize("on_policy", [True, False], ids=["on", "off"])
 CRITICS = pytest.mark.parametrize("with_critic", [False, True], ids=["returns", "critic"])
@@ -329,9 +329,9 @@ def test_clip_of_ppo_is_inactive_at_the_old_policy(process: Any) -> None:
     old, advantages = process.logp(process.logits), process.advantages(process.values())
 
     def clipped(logits: Tensor) -> Tensor:
-        return -clipped_surrogate_loss(
+        return clipped_surrogate(
             process.logp(logits).flatten(), old.flatten(), advantages.flatten(), 0.2
-        )
+        ).mean()
 
     def order_one(logits: Tensor) -> Tensor:
         return surrogate(process.logp(logits), advantages, order=1).mean() / 3

@@ -52,6 +52,7 @@ class ArrayEnv(gym.Env[Any, Any]):
         self.action_space = self._batch.single_action_space
         self.task_space = self._batch.task_space
         self.splits = self._batch.splits
+        self.splits_by_hash = self._batch.splits_by_hash
         self.episodes_per_trial = self._batch.episodes_per_trial
         self._window: Any = None
         self._lean = self._batch.lean_step() if render_mode is None else None

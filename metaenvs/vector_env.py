@@ -116,6 +116,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task_space = family.task_space
         self.splits = family.splits
+        self.splits_by_hash = family.splits_by_hash
         if episodes_per_trial is None:
             episodes_per_trial = family.episodes_per_trial
         self.episodes_per_trial = at_least_one("episodes_per_trial", episodes_per_trial)
@@ -414,6 +415,12 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return
         if weights is not None:
             raise ValueError("task_weights needs tasks, got none.")
+        if split in self._family.pools:
+            pool = self._family.pools[split]
+            if n_tasks is not None and at_least_one("n_tasks", n_tasks) > len(pool):
+                raise ValueError(f"Split {split!r} is a list of {len(pool)} tasks, got {n_tasks=}.")
+            self._batch.set_pool(pool[:n_tasks], None)
+            return
         n_tasks = self._family.n_tasks.get(split) if n_tasks is None else n_tasks
         accept = self._family.accept_tasks
         if n_tasks is None:

@@ -92,18 +92,22 @@ def run_rows(
 ) -> int:
     """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
 
-    Answers -1; or the first row that may not be stepped, and then none has been.
+    Where ``parameters`` has several records, each is a worker's, which takes an equal share of
+    the rows. Answers -1; or the first row that may not be stepped, and then none has been.
     """
     num_rows = rows.shape[0]
+    chunk_rows, num_workers = CHUNK_ROWS, parameters.shape[0]
+    if num_workers > 1:
+        chunk_rows = (num_rows + num_workers - 1) // num_workers
     if mask.shape[0] == 0:
         for index in range(num_rows):
             over = rows[index].finished and not settings[0].next_step
             if over or not is_legal(settings[0], actions[index]):
                 return index
-    for chunk in prange((num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS):
+    for chunk in prange((num_rows + chunk_rows - 1) // chunk_rows):
         run_chunk(
-            chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
-            parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
+            chunk * chunk_rows, min((chunk + 1) * chunk_rows, num_rows), settings[0],
+            parameters[chunk % num_workers], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
             observations, rewards, terminated, truncated, reports, final_observations,
             final_reports,
         )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Memory and functions of a C library, for row functions: by address, in Python and compiled.
+
+Numba knows these functions once this module is imported; addresses come to them as data, so that
+compiled kernels can be kept on disk. An address is a uint64 and is not checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from typing import Any
+
+__all__ = ["call_with_two", "read_float", "read_int", "write_float"]
+
+BINARY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def read_float(address: Any) -> Any:
+    """The double (float64) at ``address``."""
+    return ctypes.c_double.from_address(int(address)).value
+
+
+def write_float(address: Any, value: Any) -> None:
+    """Put ``value`` (float64) at ``address``."""
+    ctypes.c_double.from_address(int(address)).value = float(value)
+
+
+def read_int(address: Any) -> Any:
+    """The C int (32 bits) at ``address``."""
+    return ctypes.c_int32.from_address(int(address)).value
+
+
+def call_with_two(function: Any, first: Any, second: Any) -> None:
+    """Call the C function ``void f(void*, void*)`` that lies at ``function``."""
+    BINARY(int(function))(int(first), int(second))
+
+
+def _teach_numba() -> None:
+    """Give each function above its compiled form."""
+    # Untyped here, as in metaenvs.kernels.compile.
+    extending: Any = importlib.import_module("numba.core.extending")
+    types: Any = importlib.import_module("numba.core.types")
+    ir: Any = importlib.import_module("llvmlite.ir")
+
+    def loader(value_type: Any, llvm_type: Any) -> Any:
+        @extending.intrinsic
+        def load(typing_context: Any, address: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                return builder.load(builder.inttoptr(arguments[0], llvm_type.as_pointer()))
+
+            return value_type(types.uint64), generate
+
+        return load
+
+    @extending.intrinsic
+    def store_float(typing_context: Any, address: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+            builder.store(arguments[1], pointer)
+            return context.get_dummy_value()
+
+        return types.void(types.uint64, types.float64), generate
+
+    @extending.intrinsic
+    def call(typing_context: Any, function: Any, first: Any, second: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word = ir.IntType(64)
+            callee = ir.FunctionType(ir.VoidType(), [word, word]).as_pointer()
+            builder.call(builder.inttoptr(arguments[0], callee), arguments[1:])
+            return context.get_dummy_value()
+
+        return types.void(types.uint64, types.uint64, types.uint64), generate
+
+    load_float = loader(types.float64, ir.DoubleType())
+    load_int = loader(types.int32, ir.IntType(32))
+
+    # Lambdas: Numba wants the two signatures alike, and annotations would tell them apart.
+    overload = extending.overload
+    overload(read_float)(lambda address: lambda address: load_float(address))
+    overload(read_int)(lambda address: lambda address: load_int(address))
+    overload(write_float)(
+        lambda address, value: lambda address, value: store_float(address, value)
+    )
+    overload(call_with_two)(
+        lambda function, first, second: lambda function, first, second: call(
+            function, first, second
+        )
+    )
+
+
+_teach_numba()

@@ -139,15 +139,15 @@ def locomotion(
     )
 
 
-def model_of(states: Array, setting: str | Setting) -> Any:
+def model_of(setting: str | Setting, block: Array) -> Any:
     """A fresh ``MjModel`` with the fields of one row's model, to look at or to render.
 
     Args:
-        states: One record of ``get_state()``'s "states", with its ``block``.
         setting: As for :func:`locomotion`.
+        block: The row's ``get_state()["states/block"]``.
     """
     model = load_model(ROBOTS[_chosen(setting, {}).robot].model_file)
-    BlockLayout.of(model).write(model, states["block"])
+    BlockLayout.of(model).write(model, block)
     return model
 
 

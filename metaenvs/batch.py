@@ -104,6 +104,8 @@ class Batch:
         self.settings["max_episode_steps"] = (
             NO_LIMIT if max_episode_steps is None else max_episode_steps
         )
+        next_row = self.settings["next_row"].__array_interface__["data"][0]
+        self.settings["next_row_address"] = next_row
         same_step = autoreset_mode == AutoresetMode.SAME_STEP
         self.settings["same_step"] = same_step
         self.settings["next_step"] = autoreset_mode == AutoresetMode.NEXT_STEP

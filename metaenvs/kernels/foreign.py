@@ -10,7 +10,7 @@ import ctypes
 import importlib
 from typing import Any
 
-__all__ = ["call_with_two", "read_float", "read_int", "write_float"]
+__all__ = ["call_with_two", "read_float", "read_int", "take_ticket", "write_float"]
 
 BINARY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -33,6 +33,13 @@ def read_int(address: Any) -> Any:
 def call_with_two(function: Any, first: Any, second: Any) -> None:
     """Call the C function ``void f(void*, void*)`` that lies at ``function``."""
     BINARY(int(function))(int(first), int(second))
+
+
+def take_ticket(address: Any) -> Any:
+    """The int64 at ``address``, which becomes one greater: no two threads are given the same."""
+    ticket = ctypes.c_int64.from_address(int(address))
+    ticket.value += 1
+    return ticket.value - 1
 
 
 def _teach_numba() -> None:
@@ -71,6 +78,15 @@ def _teach_numba() -> None:
 
         return types.void(types.uint64, types.uint64, types.uint64), generate
 
+    @extending.intrinsic
+    def add_one(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word = ir.IntType(64)
+            pointer = builder.inttoptr(arguments[0], word.as_pointer())
+            return builder.atomic_rmw("add", pointer, word(1), "seq_cst")
+
+        return types.int64(types.uint64), generate
+
     load_float = loader(types.float64, ir.DoubleType())
     load_int = loader(types.int32, ir.IntType(32))
 
@@ -78,6 +94,7 @@ def _teach_numba() -> None:
     overload = extending.overload
     overload(read_float)(lambda address: lambda address: load_float(address))
     overload(read_int)(lambda address: lambda address: load_int(address))
+    overload(take_ticket)(lambda address: lambda address: add_one(address))
     overload(write_float)(
         lambda address, value: lambda address, value: store_float(address, value)
     )

@@ -25,7 +25,7 @@ ROLLOUT_STEPS = 40
 """Environment steps in one call of the open-loop rollout: the cost of the call is lost in it."""
 MANY_MODELS = 1024
 
-CONTESTS = {
+CONTESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # Id, EnvPool's task and its arguments. Neither side computes contact forces or ends early.
     "HalfCheetah": (
         "metaenvs/DOMINOHalfCheetah-v0",

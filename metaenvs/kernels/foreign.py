@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["call_with_two", "read_float", "read_int", "take_ticket", "write_float"]
@@ -46,11 +47,12 @@ def _teach_numba() -> None:
     """Give each function above its compiled form."""
     # Untyped here, as in metaenvs.kernels.compile.
     extending: Any = importlib.import_module("numba.core.extending")
+    intrinsic: Callable[[Any], Any] = extending.intrinsic
     types: Any = importlib.import_module("numba.core.types")
     ir: Any = importlib.import_module("llvmlite.ir")
 
     def loader(value_type: Any, llvm_type: Any) -> Any:
-        @extending.intrinsic
+        @intrinsic
         def load(typing_context: Any, address: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
                 return builder.load(builder.inttoptr(arguments[0], llvm_type.as_pointer()))
@@ -59,7 +61,7 @@ def _teach_numba() -> None:
 
         return load
 
-    @extending.intrinsic
+    @intrinsic
     def store_float(typing_context: Any, address: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             pointer = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
@@ -68,7 +70,7 @@ def _teach_numba() -> None:
 
         return types.void(types.uint64, types.float64), generate
 
-    @extending.intrinsic
+    @intrinsic
     def call(typing_context: Any, function: Any, first: Any, second: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             word = ir.IntType(64)
@@ -78,7 +80,7 @@ def _teach_numba() -> None:
 
         return types.void(types.uint64, types.uint64, types.uint64), generate
 
-    @extending.intrinsic
+    @intrinsic
     def add_one(typing_context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             word = ir.IntType(64)
@@ -95,12 +97,10 @@ def _teach_numba() -> None:
     overload(read_float)(lambda address: lambda address: load_float(address))
     overload(read_int)(lambda address: lambda address: load_int(address))
     overload(take_ticket)(lambda address: lambda address: add_one(address))
-    overload(write_float)(
-        lambda address, value: lambda address, value: store_float(address, value)
-    )
+    overload(write_float)(lambda address, value: lambda address, value: store_float(address, value))
     overload(call_with_two)(
-        lambda function, first, second: lambda function, first, second: call(
-            function, first, second
+        lambda function, first, second: (
+            lambda function, first, second: call(function, first, second)
         )
     )
 

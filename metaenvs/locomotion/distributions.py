@@ -63,14 +63,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Boxes:
-    """A split as boxes of equal width: low (n, components), high, weights (n,), and of each
-    component how its value follows from a number that is uniform in the box."""
+    """A split as a mixture of boxes in which numbers are uniform."""
 
     low: Array
+    """Least number of each component of a task (num_boxes, num_components)."""
     high: Array
+    """Greatest number, alike."""
     weights: Array
+    """Probabilities (num_boxes,)."""
     kinds: Array
+    """How a component follows from its number (num_components,): see the rules."""
     bases: Array
+    """Bases of those that are powers (num_components,)."""
 
     def points(self, sizes: Mapping[str, tuple[int, ...]]) -> Tasks | None:
         """All tasks, where they are finitely many and equally likely; None otherwise."""
@@ -148,6 +152,6 @@ def with_ranges(split: Split) -> Split:
         widened: dict[str, Values] = {}
         for name, values in region.items():
             numbers = isinstance(values, Sequence) and np.ndim(values[0]) == 0
-            widened[name] = Between(min(values), max(values)) if numbers else values  # type: ignore[type-var,arg-type]
+            widened[name] = Between(min(values), max(values)) if numbers else values  # type: ignore[arg-type]
         regions.append(widened)
     return Split(tuple(regions), split.weights)

@@ -201,7 +201,7 @@ def _require_room(what: str, needed: int, most: int) -> None:
 def _num_contact_forces(setting: Setting, model: Any) -> int:
     """How many contact forces are observed."""
     observed = setting.observation.contact_forces
-    return 6 * (model.nbody - 1 + setting.observation.contact_world) * observed
+    return 6 * (int(model.nbody) - 1 + setting.observation.contact_world) * observed
 
 
 def _write_robot(parameters: Array, robot: Robot, setting: Setting, model: Any) -> None:
@@ -258,9 +258,7 @@ def _write_factors(
     parameters["strength_component"] = starts.get("actuator_strength", -1)
 
 
-def _write_goal(
-    parameters: Array, setting: Setting, goal: Goal, starts: Mapping[str, int]
-) -> None:
+def _write_goal(parameters: Array, setting: Setting, goal: Goal, starts: Mapping[str, int]) -> None:
     """What is paid."""
     reward = setting.reward
     parameters["goal_kind"] = goal.kind

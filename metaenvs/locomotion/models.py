@@ -72,13 +72,13 @@ def load_model(model_file: str) -> Any:
 
 def field_of(model: Any, name: str) -> npt.NDArray[np.float64]:
     """A field of :data:`EDITED_FIELDS` or :data:`DERIVED_FIELDS`, sharing the model's memory."""
+    view: npt.NDArray[np.float64]
     if name == "gravity":
         view = model.opt.gravity
     elif name == "meaninertia":
         center = model.stat.center.__array_interface__["data"][0]
         address = center - STATISTICS_BEFORE_CENTER * np.dtype(np.float64).itemsize
-        buffer = (ctypes.c_double * 1).from_address(address)
-        view = np.frombuffer(buffer, np.float64)
+        view = np.ctypeslib.as_array((ctypes.c_double * 1).from_address(address))
         if view[0] != model.stat.meaninertia:
             raise RuntimeError(
                 "This version of MuJoCo lays out mjStatistic in another way than all that were "

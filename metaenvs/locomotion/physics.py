@@ -59,9 +59,7 @@ def apply_task(parameters: Any, task: Any, state: Any) -> None:
             start = parameters.segment_start[segment]
             address = parameters.segment_address[segment]
             for position in range(parameters.segment_length[segment]):
-                state.block[start + position] = read_float(
-                    address + np.uint64(position) * DOUBLE
-                )
+                state.block[start + position] = read_float(address + np.uint64(position) * DOUBLE)
 
 
 @row_function
@@ -139,7 +137,5 @@ def simulate(parameters: Any, state: Any) -> Any:
     leave_state(parameters, state)
     if parameters.num_contact_forces > 0:
         call_with_two(parameters.forces_function, parameters.model, parameters.data)
-        copy_out(
-            parameters.at_contact_forces, state.contact_forces, parameters.num_contact_forces
-        )
+        copy_out(parameters.at_contact_forces, state.contact_forces, parameters.num_contact_forces)
     return True

@@ -71,9 +71,9 @@ NUMBERS = (
     "goal_slope", "goal_radius", "control_weight", "contact_weight", "alive_bonus",
 )  # fmt: skip
 SWITCHES = (
-    "recompute_constants", "normal_positions", "normal_velocities", "observe_x_velocity", "observe_rotation",
-    "observe_torso", "task_visible", "speed_before_step", "bonus_needs_health",
-    "ends_unhealthy",
+    "recompute_constants", "normal_positions", "normal_velocities", "observe_x_velocity",
+    "observe_rotation", "observe_torso", "task_visible", "speed_before_step",
+    "bonus_needs_health", "ends_unhealthy",
 )  # fmt: skip
 
 PARAMETERS_DTYPE = np.dtype(

@@ -1,5 +1,4 @@
-"""Pictures of a robot without a graphics library: its capsules and spheres, from the side or
-from above."""
+"""Pictures of a robot without a graphics library, made of its capsules and spheres."""
 
 from __future__ import annotations
 
@@ -40,7 +39,9 @@ def draw_robot(model: Any, robot: Robot, states: list[Any]) -> Image:
         first, last = (
             _pixel(robot, centre, data.geom_xpos[geom] + sign * axis) for sign in (-1, 1)
         )
-        inside = _distance(rows, columns, first, last) <= model.geom_size[geom, 0] * PIXELS_PER_METRE
+        inside = (
+            _distance(rows, columns, first, last) <= model.geom_size[geom, 0] * PIXELS_PER_METRE
+        )
         far = data.geom_xpos[geom, 1] > centre[1] + 0.05
         colour = FAR_LIMB_COLOUR if far and robot.side_view else LIMB_COLOUR
         image[inside] = TORSO_COLOUR if model.geom_bodyid[geom] == 1 else colour
@@ -69,7 +70,9 @@ def _pixel(robot: Robot, centre: Any, point: Any) -> tuple[float, float]:
     return HEIGHT / 2 - (point[1] - centre[1]) * PIXELS_PER_METRE, column
 
 
-def _distance(rows: Any, columns: Any, first: tuple[float, float], last: tuple[float, float]) -> Any:
+def _distance(
+    rows: Any, columns: Any, first: tuple[float, float], last: tuple[float, float]
+) -> Any:
     """Distance (pixels) of every pixel to the segment between two points."""
     down, right = last[0] - first[0], last[1] - first[1]
     length = max(down * down + right * right, 1e-12)

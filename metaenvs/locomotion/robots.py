@@ -53,31 +53,36 @@ class Robot:
 
 ROBOTS: dict[str, Robot] = {
     "half_cheetah": Robot(
-        model_file="half_cheetah.xml", frame_skip=5, hidden_positions=1, start=Start(positions=0.1, velocities=0.1, normal_velocities=True), height_index=1, angle_index=2,
-        root_coordinates=1,
+        model_file="half_cheetah.xml", frame_skip=5, hidden_positions=1,
+        start=Start(positions=0.1, velocities=0.1, normal_velocities=True),
+        height_index=1, angle_index=2, root_coordinates=1,
     ),
     "ant": Robot(
-        model_file="ant.xml", frame_skip=5, hidden_positions=2, start=Start(positions=0.1, velocities=0.1, normal_velocities=True), height_index=2, healthy_height=(0.2, 1.0),
-        root_coordinates=0, side_view=False,
+        model_file="ant.xml", frame_skip=5, hidden_positions=2,
+        start=Start(positions=0.1, velocities=0.1, normal_velocities=True),
+        height_index=2, healthy_height=(0.2, 1.0), root_coordinates=0, side_view=False,
     ),
     "hopper": Robot(
         model_file="hopper.xml", frame_skip=4, hidden_positions=1, velocity_bound=10.0,
-        start=Start(positions=5e-3, velocities=5e-3), height_index=1,
-        healthy_height=(0.7, INFINITY), angle_index=2, healthy_angle=(-0.2, 0.2),
+        start=Start(positions=5e-3, velocities=5e-3),
+        height_index=1, healthy_height=(0.7, INFINITY), angle_index=2, healthy_angle=(-0.2, 0.2),
         state_bound=100.0, root_coordinates=1,
     ),
     "walker2d": Robot(
         model_file="walker2d_v5.xml", frame_skip=4, hidden_positions=1, velocity_bound=10.0,
-        start=Start(positions=5e-3, velocities=5e-3), height_index=1,
-        healthy_height=(0.8, 2.0), angle_index=2, healthy_angle=(-1.0, 1.0), root_coordinates=1,
+        start=Start(positions=5e-3, velocities=5e-3),
+        height_index=1, healthy_height=(0.8, 2.0), angle_index=2, healthy_angle=(-1.0, 1.0),
+        root_coordinates=1,
     ),
     # Nagabandi et al.'s humanoid without contact forces and inertias in its observation.
     "slim_humanoid": Robot(
-        model_file="humanoid.xml", frame_skip=5, hidden_positions=2, start=Start(positions=0.01, velocities=0.01), height_index=2,
-        healthy_height=(1.0, 2.0), root_coordinates=0,
+        model_file="humanoid.xml", frame_skip=5, hidden_positions=2,
+        start=Start(positions=0.01, velocities=0.01),
+        height_index=2, healthy_height=(1.0, 2.0), root_coordinates=0,
     ),
     "swimmer": Robot(
-        model_file="swimmer.xml", frame_skip=4, hidden_positions=2, start=Start(positions=0.1, velocities=0.1), root_coordinates=2, side_view=False,
+        model_file="swimmer.xml", frame_skip=4, hidden_positions=2,
+        start=Start(positions=0.1, velocities=0.1), root_coordinates=2, side_view=False,
     ),
 }  # fmt: skip
 """By name."""

@@ -172,9 +172,9 @@ def step(parameters: Any, task: Any, state: Any, action: Any, key: Any) -> Any:
     """Apply the action for one environment step."""
     for index in range(parameters.num_actuators):
         control = parameters.action_scale * np.float64(action[index])
-        if parameters.strength_component >= 0:
-            if task[parameters.strength_component + index] == 0.0:
-                control = 0.0
+        strength = parameters.strength_component
+        if strength >= 0 and task[strength + index] == 0.0:
+            control = 0.0
         state.controls[index] = control
     x_before, y_before = state.x_position, state.y_position
     speed_before = state.velocities[0]

@@ -14,15 +14,17 @@ __all__ = ["Observation", "Setting"]
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What is seen, always in this order: x velocity, positions, velocities, rotation matrix of
-    the torso, its position, contact forces."""
+    """What is seen: the parts below, always in this order."""
 
     x_velocity: bool = False
     """Velocity along x over the last environment step."""
     hidden_positions: int | None = None
-    """The first so many generalised positions are left out; None is the robot's own number."""
+    """Of the generalised positions and velocities, which are always seen, the first so many
+    positions are left out; None is the robot's own number."""
     rotation: bool = False
+    """The torso's rotation matrix (9)."""
     torso: bool = False
+    """The torso's position (3)."""
     contact_forces: bool = False
     """External contact forces on all bodies, each clipped to plus or minus 1."""
     contact_world: bool = False

@@ -51,7 +51,8 @@ class Workers:
 def _function_addresses() -> dict[str, int]:
     """Where the C functions lie in the library that the Python package has loaded."""
     folder = Path(mujoco.__file__).parent
-    found = [*folder.glob("libmujoco*.so*"), *folder.glob("libmujoco*.dylib"), *folder.glob("*.dll")]
+    names = ("libmujoco*.so*", "libmujoco*.dylib", "mujoco.dll")
+    found = [path for name in names for path in folder.glob(name)]
     if not found:
         raise RuntimeError(f"No MuJoCo library in {folder}; is the package mujoco whole?")
     library = ctypes.CDLL(str(found[0]))
@@ -134,5 +135,3 @@ def _check_addresses(record: Any, model: Any, data: Any) -> None:
             "install one of these."
         )
     mujoco.mj_resetData(model, data)
-
-

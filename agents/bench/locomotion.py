@@ -196,6 +196,6 @@ def _single_block(env: Any) -> Callable[[], int]:
 
 
 def _resident() -> float:
-    """Resident memory of this process in MiB."""
+    """Resident memory of this process in MiB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -183,7 +183,14 @@ DOMINO = {
         splits={
             "train": product(mass_scale=HALVES, damping_scale=HALVES),
             "test": corners((0.25, 0.375), (1.75, 2.0), *MASS_DAMPING),
-            "extreme": corners((0.4, 0.5), (1.7, 1.8), *MASS_DAMPING),
+            # SaMI's {0.4, 0.5, 1.7, 1.8} squared, without (0.5, 0.5), which is a training task.
+            "extreme": Split(
+                (
+                    {"mass_scale": (0.4, 1.7, 1.8), "damping_scale": (0.4, 0.5, 1.7, 1.8)},
+                    {"mass_scale": (0.5,), "damping_scale": (0.4, 1.7, 1.8)},
+                ),
+                (12 / 15, 3 / 15),
+            ),
         },
     ),
     "DOMINOCrippledAnt": Setting(
@@ -203,15 +210,15 @@ DOMINO = {
 }
 
 RIA = {
+    # RIA varies the damping as well, of which Gymnasium's swimmer has none.
     "RIASwimmer": Setting(
         robot="swimmer",
         reward=Reward(control_weight=1e-4),
         splits={
-            "train": product(mass_scale=NARROW, damping_scale=NARROW),
-            "moderate": diagonal((0.6, 0.7), (1.5, 1.6), names=MASS_DAMPING),
-            "extreme": diagonal((0.4, 0.5), (1.7, 1.8), names=MASS_DAMPING),
+            "train": product(mass_scale=NARROW),
+            "moderate": diagonal((0.6, 0.7), (1.5, 1.6), names=("mass_scale",)),
+            "extreme": diagonal((0.4, 0.5), (1.7, 1.8), names=("mass_scale",)),
         },
-        episode_steps=1000,
     ),
 }
 

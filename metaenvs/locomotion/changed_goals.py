@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from metaenvs.locomotion.changed_dynamics import (
@@ -137,7 +138,7 @@ SPARSE = {
         f"Sparse{name}Velocity": Setting(
             robot=robot,
             goal="sparse_velocity_unit",
-            reward=Reward(control_weight=1e-3, alive_bonus=0.05, ends_unhealthy=True),
+            reward=replace(WALKING, alive_bonus=0.05),
             episode_steps=200,
             splits={
                 "all": Split(({"goal_velocity": Between(0.0, 1.5), **random_parameters(3.0)},))

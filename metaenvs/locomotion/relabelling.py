@@ -46,15 +46,16 @@ def reward_under(
     setting = PUBLISHED[setting] if isinstance(setting, str) else setting
     goal = GOALS[setting.goal]
     x, y, x_velocity, y_velocity, paid, rest = (np.asarray(steps[name]) for name in MEASURED)
-    if goal.kind == FORWARD or goal.task is None:
-        return paid + rest
-    aim = np.asarray(tasks[goal.task])
-    if goal.kind == DIRECTION:
-        along = x_velocity * np.cos(aim) + y_velocity * np.sin(aim)
-        return np.asarray(setting.goal_weight * along + rest)
-    if goal.kind == VELOCITY:
-        miss = np.abs(x_velocity - aim)
+    aim = np.zeros(0) if goal.task is None else np.asarray(tasks[goal.task])
+    if goal.kind == FORWARD:
+        pays = paid
+    elif goal.kind == DIRECTION:
+        pays = setting.goal_weight * (x_velocity * np.cos(aim) + y_velocity * np.sin(aim))
     else:
-        across, along = np.abs(x - aim[..., 0]), np.abs(y - aim[..., 1])
-        miss = np.hypot(across, along) if np.isfinite(goal.radius) else across + along
-    return np.where(miss > goal.radius, 0.0, goal.peak - goal.slope * miss) + rest
+        if goal.kind == VELOCITY:
+            miss = np.abs(x_velocity - aim)
+        else:
+            across, along = np.abs(x - aim[..., 0]), np.abs(y - aim[..., 1])
+            miss = np.hypot(across, along) if np.isfinite(goal.radius) else across + along
+        pays = np.where(miss > goal.radius, 0.0, goal.peak - goal.slope * miss)
+    return np.asarray(pays + rest, np.float64)

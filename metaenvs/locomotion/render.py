@@ -14,7 +14,8 @@ __all__ = ["draw_robot", "robot_to_text"]
 
 Image = npt.NDArray[np.uint8]
 
-PIXELS_PER_METRE = 100
+CAPSULE, SPHERE = int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_SPHERE)
+PIXELS_PER_METRE = 80
 HEIGHT, WIDTH = 240, 320
 GROUND_ROW = 200
 SKY, GROUND, TILES = (236, 240, 244), (190, 196, 190), (176, 182, 176)
@@ -31,10 +32,9 @@ def draw_robot(model: Any, robot: Robot, states: list[Any]) -> Image:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     order = np.argsort(data.geom_xpos[:, 1] if robot.side_view else data.geom_xpos[:, 2])
     for geom in order[::-1] if robot.side_view else order:
-        kind = model.geom_type[geom]
-        if kind not in (mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE):
+        if model.geom_type[geom] not in (CAPSULE, SPHERE):
             continue
-        half = model.geom_size[geom, 1] if kind == mujoco.mjtGeom.mjGEOM_CAPSULE else 0.0
+        half = model.geom_size[geom, 1] if model.geom_type[geom] == CAPSULE else 0.0
         axis = data.geom_xmat[geom].reshape(3, 3)[:, 2] * half
         first, last = (
             _pixel(robot, centre, data.geom_xpos[geom] + sign * axis) for sign in (-1, 1)

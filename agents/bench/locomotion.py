@@ -16,7 +16,7 @@ from agents.bench import peers
 from agents.bench.rows import Row, absent_row, measured_row
 from agents.bench.timing import Contender, Effort, interleave, sustained
 
-__all__ = ["locomotion_batch", "locomotion_memory", "locomotion_single"]
+__all__ = ["ant_batch", "half_cheetah_batch", "locomotion_memory", "locomotion_single"]
 
 STEPS_UNIT = "env steps/s"
 BATCH_SIZES = (64, 256)
@@ -26,7 +26,8 @@ ROLLOUT_STEPS = 40
 MANY_MODELS = 1024
 
 CONTESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    # Id, EnvPool's task and its arguments. Neither side computes contact forces or ends early.
+    # Id, EnvPool's task, and arguments with which it computes no contact forces and ends at its
+    # limit alone, as ours.
     "HalfCheetah": (
         "metaenvs/DOMINOHalfCheetah-v0",
         "HalfCheetah-v5",
@@ -44,37 +45,45 @@ CONTESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 SINGLES = {"HalfCheetah": "HalfCheetah-v5", "Ant": "Ant-v5"}
 
 
-def locomotion_batch(effort: Effort) -> list[Row]:
-    """HalfCheetah and Ant, every row with its own model, beside open-loop physics and EnvPool."""
-    name = "locomotion-batch"
+def half_cheetah_batch(effort: Effort) -> list[Row]:
+    """HalfCheetah, every row with its own model, beside open-loop physics and EnvPool."""
+    return _batch_rows("half-cheetah-batch", "HalfCheetah", effort)
+
+
+def ant_batch(effort: Effort) -> list[Row]:
+    """Ant likewise."""
+    return _batch_rows("ant-batch", "Ant", effort)
+
+
+def _batch_rows(name: str, robot: str, effort: Effort) -> list[Row]:
+    env_id, pool_id, pool_arguments = CONTESTS[robot]
+    pools = {"EnvPool without contact forces": pool_arguments, "EnvPool as it ships": {}}
     rows: list[Row] = []
-    for robot, (env_id, pool_id, pool_arguments) in CONTESTS.items():
-        for num_envs in BATCH_SIZES:
-            env = _varied_batch(env_id, num_envs)
-            ours, limit, pool = "step()", "open-loop mujoco.rollout", "EnvPool"
-            blocks = {ours: _step_block(env), limit: _rollout_block(env)}
-            if peers.installed(peers.ENVPOOL):
-                blocks[pool] = peers.envpool_block(pool_id, num_envs, BLOCK_STEPS, pool_arguments)
-            rates = interleave(
-                [
-                    Contender(what, sustained(block, effort.seconds))
-                    for what, block in blocks.items()
-                ],
-                effort.repeats,
-            )
-            label = f"{robot}, {num_envs} rows"
-            note = f"{num_envs} different models, no contact forces"
-            rows.append(measured_row(name, f"{label}: {ours}", STEPS_UNIT, rates[ours], note))
-            rows.append(measured_row(name, f"{label}: {limit}", STEPS_UNIT, rates[limit], note))
-            ratio = rates[ours] / rates[limit]
-            rows.append(measured_row(name, f"{label}: ratio to the limit", "times", ratio))
-            if pool not in rates:
-                rows.append(absent_row(name, f"{label}: {pool}", peers.ENVPOOL))
+    for num_envs in BATCH_SIZES:
+        env = _varied_batch(env_id, num_envs)
+        ours, limit = "step()", "open-loop mujoco.rollout"
+        blocks = {ours: _step_block(env), limit: _rollout_block(env)}
+        if peers.installed(peers.ENVPOOL):
+            for pool, arguments in pools.items():
+                blocks[pool] = peers.envpool_block(pool_id, num_envs, BLOCK_STEPS, arguments)
+        rates = interleave(
+            [Contender(what, sustained(block, effort.seconds)) for what, block in blocks.items()],
+            effort.repeats,
+        )
+        label = f"{robot}, {num_envs} rows"
+        notes = {
+            ours: f"{num_envs} different models, no contact forces",
+            limit: "the same models, as many physics steps",
+            **dict.fromkeys(pools, "one model"),
+        }
+        for what, note in notes.items():
+            if what not in rates:
+                rows.append(absent_row(name, f"{label}: {what}", peers.ENVPOOL))
                 continue
-            note = "one model, no contact forces in observation and reward"
-            rows.append(measured_row(name, f"{label}: {pool}", STEPS_UNIT, rates[pool], note))
-            ratio = rates[ours] / rates[pool]
-            rows.append(measured_row(name, f"{label}: ratio to {pool}", "times", ratio))
+            rows.append(measured_row(name, f"{label}: {what}", STEPS_UNIT, rates[what], note))
+            if what != ours:
+                ratio = rates[ours] / rates[what]
+                rows.append(measured_row(name, f"{label}: ratio to {what}", "times", ratio))
     return rows
 
 
@@ -93,7 +102,8 @@ def locomotion_single(effort: Effort) -> list[Row]:
             for what, env in envs.items()
         ]
         rates = interleave(contenders, effort.repeats)
-        rows += [measured_row(name, what, STEPS_UNIT, rates[what]) for what in envs]
+        notes = {ours: "no contact forces", theirs: "as it ships, with contact forces"}
+        rows += [measured_row(name, what, STEPS_UNIT, rates[what], notes[what]) for what in envs]
         ratio = rates[ours] / rates[theirs]
         rows.append(measured_row(name, f"{robot}: ratio", "times", ratio))
     return rows

@@ -71,8 +71,10 @@ def test_locomotion(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mujoco")
     monkeypatch.setattr(locomotion, "BATCH_SIZES", (3,))
     monkeypatch.setattr(locomotion, "MANY_MODELS", 8)
-    rows = locomotion.locomotion_batch(LEAST)
-    assert absent(rows) == ["HalfCheetah, 3 rows: EnvPool", "Ant, 3 rows: EnvPool"]
+    for measure in (locomotion.half_cheetah_batch, locomotion.ant_batch):
+        rows = measure(LEAST)
+        assert len(absent(rows)) == 2
+        assert [row.unit for row in rows].count("times") == 1
     assert len(locomotion.locomotion_single(LEAST)) == 6
     assert [row.unit for row in locomotion.locomotion_memory(LEAST)] == ["s", "MiB", "MiB"] * 2
 

@@ -266,11 +266,10 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def lean_step(self) -> LeanStep | None:
         """How to step a batch of one with little work; None where a step needs more than that."""
-        discrete = isinstance(self.single_action_space, gym.spaces.Discrete)
         more = self._in_trials or self._same_step or self._task_in_info
-        if not discrete or not self._view.is_raw or more:
+        if not self._view.is_raw or more:
             return None
-        return LeanStep(self._batch)
+        return LeanStep(self._batch, np.zeros(self._action_shape, self._action_dtype))
 
     def require_reset(self) -> None:
         """Raise ``gymnasium.error.ResetNeeded`` unless every row has begun a trial."""

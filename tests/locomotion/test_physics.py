@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -251,10 +253,21 @@ def test_memory_that_physics_may_need_is_there() -> None:
         assert data.maxuse_arena < 0.1 * model.narena
 
 
-def test_importing_the_package_imports_no_mujoco() -> None:
-    import subprocess
-    import sys
+def test_a_thousand_models_are_small_and_soon_made() -> None:
+    code = """
+import resource, time, gymnasium, metaenvs
+gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=2, mode="range").reset(seed=0)
+begun = time.perf_counter()
+env = gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=1024, mode="range")
+ids = env.reset(seed=0)[1]["task_id"]
+print(len(set(ids)), time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    num_models, seconds, kibibytes = map(float, done.stdout.split())
+    assert num_models == 1024 and seconds < 5 and kibibytes < 400 * 1024
 
+
+def test_importing_the_package_imports_no_mujoco() -> None:
     code = (
         "import sys, metaenvs; "
         "sys.exit(str([m for m in ('mujoco', 'numba', 'torch') if m in sys.modules]))"

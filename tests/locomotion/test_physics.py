@@ -260,7 +260,8 @@ gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=2, mode="range").reset(seed
 begun = time.perf_counter()
 env = gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=1024, mode="range")
 ids = env.reset(seed=0)[1]["task_id"]
-print(len(set(ids)), time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+seconds = time.perf_counter() - begun
+print(len(set(ids)), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     num_models, seconds, kibibytes = map(float, done.stdout.split())

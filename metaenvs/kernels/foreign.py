@@ -11,7 +11,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["call_with_two", "read_float", "read_int", "take_ticket", "write_float"]
+__all__ = [
+    "call_with_two", "read_float", "read_int", "take_ticket", "write_float", "write_int",
+]  # fmt: skip
 
 BINARY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -29,6 +31,11 @@ def write_float(address: Any, value: Any) -> None:
 def read_int(address: Any) -> Any:
     """The C int (32 bits) at ``address``."""
     return ctypes.c_int32.from_address(int(address)).value
+
+
+def write_int(address: Any, value: Any) -> None:
+    """Put ``value`` at ``address`` as a C int (32 bits)."""
+    ctypes.c_int32.from_address(int(address)).value = int(value)
 
 
 def call_with_two(function: Any, first: Any, second: Any) -> None:
@@ -61,14 +68,17 @@ def _teach_numba() -> None:
 
         return load
 
-    @intrinsic
-    def store_float(typing_context: Any, address: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
-            builder.store(arguments[1], pointer)
-            return context.get_dummy_value()
+    def storer(value_type: Any, llvm_type: Any) -> Any:
+        @intrinsic
+        def store(typing_context: Any, address: Any, value: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                pointer = builder.inttoptr(arguments[0], llvm_type.as_pointer())
+                builder.store(arguments[1], pointer)
+                return context.get_dummy_value()
 
-        return types.void(types.uint64, types.float64), generate
+            return types.void(types.uint64, value_type), generate
+
+        return store
 
     @intrinsic
     def call(typing_context: Any, function: Any, first: Any, second: Any) -> Any:
@@ -91,12 +101,15 @@ def _teach_numba() -> None:
 
     load_float = loader(types.float64, ir.DoubleType())
     load_int = loader(types.int32, ir.IntType(32))
+    store_float = storer(types.float64, ir.DoubleType())
+    store_int = storer(types.int32, ir.IntType(32))
 
     # Lambdas: Numba wants the two signatures alike, and annotations would tell them apart.
     overload = extending.overload
     overload(read_float)(lambda address: lambda address: load_float(address))
     overload(read_int)(lambda address: lambda address: load_int(address))
     overload(take_ticket)(lambda address: lambda address: add_one(address))
+    overload(write_int)(lambda address, value: lambda address, value: store_int(address, value))
     overload(write_float)(lambda address, value: lambda address, value: store_float(address, value))
     overload(call_with_two)(
         lambda function, first, second: (

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from metaenvs.kernels.foreign import call_with_two, read_float, read_int, write_float
+from metaenvs.kernels.foreign import (
+    call_with_two,
+    read_float,
+    read_int,
+    write_float,
+    write_int,
+)
 from metaenvs.kernels.row_function import row_function
 
 __all__ = ["apply_task", "settle", "simulate"]
@@ -84,13 +90,19 @@ def leave_state(parameters: Any, state: Any) -> None:
 
 
 @row_function
-def count_warnings(parameters: Any) -> Any:
-    """How often MuJoCo has warned in this worker."""
-    total = 0
+def has_warned(parameters: Any) -> Any:
+    """Whether MuJoCo has warned in this worker, whose counters of warnings then are 1 again.
+
+    They are kept at 1: a warning makes one 2, or, where MuJoCo starts its data anew because of
+    it, all others 0. MuJoCo prints the first of a kind only, hence nothing.
+    """
+    warned = False
     for kind in range(parameters.num_warnings):
-        offset = np.uint64(kind) * np.uint64(parameters.warning_stride)
-        total += read_int(parameters.at_warnings + offset)
-    return total
+        address = parameters.at_warnings + np.uint64(kind) * np.uint64(parameters.warning_stride)
+        if read_int(address) != 1:
+            warned = True
+            write_int(address, 1)
+    return warned
 
 
 @row_function
@@ -111,6 +123,7 @@ def settle(parameters: Any, state: Any) -> None:
         state.controls[position] = 0.0
     enter_state(parameters, state)
     call_with_two(parameters.forward_function, parameters.model, parameters.data)
+    has_warned(parameters)
     leave_state(parameters, state)
     for position in range(parameters.num_contact_forces):
         state.contact_forces[position] = 0.0
@@ -125,10 +138,9 @@ def simulate(parameters: Any, state: Any) -> Any:
     row stay usable: every number that a step starts from is written before it.
     """
     enter_state(parameters, state)
-    warnings_before = count_warnings(parameters)
     for _ in range(parameters.frame_skip):
         call_with_two(parameters.step_function, parameters.model, parameters.data)
-        if count_warnings(parameters) != warnings_before:
+        if has_warned(parameters):
             return False
     if not all_finite(parameters.at_positions, parameters.num_positions):
         return False

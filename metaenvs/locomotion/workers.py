@@ -85,10 +85,10 @@ def make_workers(model_file: str, parameters: Array, num_workers: int) -> Worker
     models = [load_model(model_file) for _ in range(num_workers)]
     data = [mujoco.MjData(model) for model in models]
     for record, model, datum in zip(records, models, data, strict=True):
-        # A reset in the midst of a step would hide a divergence.
-        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         _write_addresses(record, model, datum)
     _check_addresses(records[0], models[0], data[0])
+    for datum in data:
+        datum.warning.number[:] = 1  # As metaenvs.locomotion.physics wants them.
     return Workers(records, models, data)
 
 

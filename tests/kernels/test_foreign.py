@@ -27,12 +27,13 @@ def test_numbers_are_read_and_written() -> None:
 
     def exchange(floats: Any, ints: Any) -> Any:
         foreign.write_float(floats + np.uint64(16), foreign.read_float(floats + np.uint64(8)))
+        foreign.write_int(ints, foreign.read_int(ints + np.uint64(4)) - 1)
         return foreign.read_float(floats), foreign.read_int(ints + np.uint64(4))
 
     for run in (exchange, compiled(exchange)):
-        floats[2] = np.nan
+        floats[2], ints[0] = np.nan, 7
         assert run(address_of(floats), address_of(ints)) == (1.5, -9)
-        assert floats.tolist() == [1.5, -2.25, -2.25]
+        assert floats.tolist() == [1.5, -2.25, -2.25] and ints.tolist() == [-10, -9]
 
 
 def test_functions_are_called_with_two_pointers() -> None:

@@ -66,7 +66,9 @@ def load_model(model_file: str) -> Any:
     if total_mass is not None:
         mujoco.mj_setTotalmass(model, total_mass)
         mujoco.mj_setConst(model, mujoco.MjData(model))
+        # MuJoCo 4 leaves the mean inertia as it was; 3.2 derives it anew, in its own rounding.
         model.stat.meaninertia = model.dof_M0.mean()
+        mujoco.mj_setConst(model, mujoco.MjData(model))
     return model
 
 

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode
 
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels import batch as templates
-from metaenvs.kernels.compile import build_kernel, run_threaded, threads_available
+from metaenvs.kernels.compile import build_kernel, num_threads, run_threaded, threads_available
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.trial import (
     ALL_TASKS,
@@ -98,12 +98,14 @@ class Batch:
         self.settings = np.zeros(1, SETTINGS_DTYPE)
         self.settings["split_salt"] = fold(np.uint64(0), np.array([split_seed], np.uint64))
         self.settings["test_threshold"] = np.uint64(family.test_share * 2.0**64)
-        self.settings["split_side"] = SPLIT_SIDES[split]
+        self.settings["split_side"] = SPLIT_SIDES[split] if family.splits_by_hash else ALL_TASKS
         self.settings["episodes_per_trial"] = episodes_per_trial
         self.settings["episode_steps"] = NO_LIMIT if episode_steps is None else episode_steps
         self.settings["max_episode_steps"] = (
             NO_LIMIT if max_episode_steps is None else max_episode_steps
         )
+        next_row = self.settings["next_row"].__array_interface__["data"][0]
+        self.settings["next_row_address"] = next_row
         same_step = autoreset_mode == AutoresetMode.SAME_STEP
         self.settings["same_step"] = same_step
         self.settings["next_step"] = autoreset_mode == AutoresetMode.NEXT_STEP
@@ -115,12 +117,18 @@ class Batch:
         action_dtype = np.int64 if discrete else family.action_space.dtype
         self._no_actions = np.zeros((num_rows, *shape_of(family.action_space)), action_dtype)
         self._no_mask = np.zeros(0, np.bool_)
-        self._large = num_rows >= THREADED_FROM
+        threaded_from = family.threaded_from or THREADED_FROM
+        self._large = num_rows >= threaded_from
+        self._parameters, self._resources = family.parameters, None
+        if family.attach is not None:
+            attachment = family.attach(num_threads() if self._large else 1, split)
+            self._parameters, self._resources = attachment.parameters, attachment.resources
         self.rows = np.zeros(num_rows, ROW_DTYPE)
         self.rows["trial"] = -1
         self.tasks = np.zeros(num_rows, family.task_dtype)
         self.states = np.zeros(num_rows, family.state_dtype)
         self._words = record_words(self.tasks)
+        self._seen_tasks = self._as_seen(self.tasks)
         width = self._words.shape[1]
         self.pins = np.zeros((0, width), np.uint64)
         self.pool = np.zeros((0, width), np.uint64)
@@ -171,8 +179,8 @@ class Batch:
         records = np.zeros(num_tasks, self.family.task_dtype)
         arrays = (
             self.settings,
-            self.family.parameters,
-            records,
+            self._parameters,
+            self._as_seen(records),
             record_words(records),
             np.zeros(num_tasks, self.family.state_dtype),
             np.array([key], np.uint64),
@@ -225,9 +233,9 @@ class Batch:
     def _kernel_arrays(self, mask: Array, actions: Array, result: StepResult) -> tuple[Array, ...]:
         return (
             self.settings,
-            self.family.parameters,
+            self._parameters,
             self.rows,
-            self.tasks,
+            self._seen_tasks,
             self._words,
             self.states,
             self.pins,
@@ -243,6 +251,12 @@ class Batch:
             result.final_observation,
             result.final_report,
         )
+
+    def _as_seen(self, records: Array) -> Array:
+        """Task records as the row functions see them, sharing memory."""
+        if not self.family.tasks_as_vectors:
+            return records
+        return record_words(records).view(np.float64)
 
     def _kernel(
         self, template: Callable[..., Any], arrays: tuple[Array, ...], threaded: bool

@@ -52,7 +52,10 @@ class ArrayEnv(gym.Env[Any, Any]):
         self.action_space = self._batch.single_action_space
         self.task_space = self._batch.task_space
         self.splits = self._batch.splits
+        self.splits_by_hash = self._batch.splits_by_hash
         self.episodes_per_trial = self._batch.episodes_per_trial
+        box = isinstance(self.action_space, gym.spaces.Box)
+        self._box_shape = self.action_space.shape if box else None
         self._window: Any = None
         self._lean = self._batch.lean_step() if render_mode is None else None
 
@@ -79,7 +82,9 @@ class ArrayEnv(gym.Env[Any, Any]):
             ValueError: An action of a wrong shape, kind or range.
             gymnasium.error.ResetNeeded: Before the first reset or after the trial's end.
         """
-        if self._lean is not None and isinstance(action, INTEGERS):
+        if self._lean is not None and (
+            isinstance(action, INTEGERS) if self._box_shape is None else self._fits(action)
+        ):
             self._batch.require_reset()
             try:
                 answer = self._lean(action)
@@ -101,6 +106,11 @@ class ArrayEnv(gym.Env[Any, Any]):
             truncated.item(),
             self._single_info(info),
         )
+
+    def _fits(self, action: Any) -> bool:
+        """Whether an action is floats of the right shape, which need no further look."""
+        is_array = isinstance(action, np.ndarray) and action.dtype.kind == "f"
+        return is_array and action.shape == self._box_shape
 
     def render(self) -> Any:
         """The picture (H, W, 3) uint8, the text, or None after drawing to the window."""

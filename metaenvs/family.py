@@ -15,11 +15,21 @@ from metaenvs.kernels.row_function import RowFunction
 from metaenvs.task_space import record_dtype_of
 from metaenvs.tasks import Tasks
 
-__all__ = ["ArrayFamily"]
+__all__ = ["ArrayFamily", "Attachment"]
 
 
 def _no_further_check(tasks: Tasks) -> None:
     """Accept every point of the task space."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What a batch of a family steps with, where that is more than data."""
+
+    parameters: npt.NDArray[Any]
+    """One record for each worker (num_workers,): a worker's rows are stepped by one thread."""
+    resources: Any
+    """Kept alive as long as the batch: what addresses in the parameters point into."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +72,24 @@ class ArrayFamily:
     """Default number of episodes in a trial."""
 
     splits: tuple[str, ...] = ("train", "test", "all")
-    """Names of its splits. "train" and "test" divide the tasks by the hash of their content."""
+    """Names of its splits."""
+
+    splits_by_hash: bool = True
+    """Whether "train" and "test" divide the tasks by the hash of their content. Otherwise
+    :attr:`attach` sees to it that tasks are drawn from the split."""
+
+    pools: Mapping[str, Tasks] = field(default_factory=dict)
+    """Splits that are finite lists of equally likely tasks."""
+
+    attach: Callable[[int, str], Attachment] | None = None
+    """``attach(num_workers, split)``: what a batch steps with, in place of ``parameters``."""
+
+    tasks_as_vectors: bool = False
+    """Whether row functions see a task as the float64 vector of its record, entries in the order
+    of their names, in place of the record. All its entries are float64 then."""
+
+    threaded_from: int | None = None
+    """Rows from which several threads step a batch; None is the engine's own number."""
 
     test_share: float = 1 / 16
     """Share of the tasks that belongs to "test"."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metaenvs.batch import Batch
 
@@ -14,24 +15,25 @@ Step = tuple[Any, float, bool, bool, dict[str, Any]]
 
 
 class LeanStep:
-    """One step of a batch of one, for discrete actions and raw observations.
+    """One step of a batch of one, for raw observations.
 
     Numbers that leave as Python scalars need no fresh arrays, and the kernel's arguments are put
     together once. The observation is fresh.
 
     Args:
         batch: A batch of one row.
+        actions: Its actions (1, ...), to write into.
     """
 
-    def __init__(self, batch: Batch) -> None:
-        self.actions = np.zeros(1, np.int64)
+    def __init__(self, batch: Batch, actions: npt.NDArray[Any]) -> None:
+        self.actions = actions
         self._batch = batch
         self._result = batch.allocate()
         self._names = batch.report_dtype.names or ()
         self._pins: Any = None
         self._pool: Any = None
 
-    def __call__(self, action: int | np.integer[Any]) -> Step | None:
+    def __call__(self, action: int | np.integer[Any] | npt.NDArray[Any]) -> Step | None:
         """The answer of ``gymnasium.Env.step``; None where the row may not be stepped.
 
         Raises:

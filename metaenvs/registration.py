@@ -10,6 +10,20 @@ __all__ = ["IDS", "register_all"]
 
 KRAZY_WORLD = "metaenvs.krazy_world.env:KrazyWorld"
 EXPLORATION_BANDIT = "metaenvs.exploration_bandit:ExplorationBandit"
+LOCOMOTION = "metaenvs.locomotion.env:Locomotion"
+LOCOMOTION_SETTINGS = (
+    "CaDMHalfCheetah", "CaDMAnt", "CaDMCrippledHalfCheetah", "CaDMSlimHumanoid",
+    "TMCLHopper", "TMCLHalfCheetah", "TMCLSlimHumanoid", "TMCLCrippledAnt",
+    "DOMINOHalfCheetah", "DOMINOAnt", "DOMINOSlimHumanoid", "DOMINOHopper", "DOMINOCrippledAnt",
+    "DOMINOCrippledHalfCheetah",
+    "LDMAntDirection", "LDMAntGoal", "LDMHalfCheetahVelocity",
+    "RandomParametersHopper", "RandomParametersWalker2d",
+    "SparseHalfCheetahVelocity", "SparseAntGoal", "SparseHopperVelocity",
+    "SparseWalker2dVelocity",
+    "MetODSAntDirection", "MetODSHalfCheetahDirection",
+    "ITTSHalfCheetahVelocity", "ITTSAntVelocity", "RIASwimmer",
+)  # fmt: skip
+"""Names in metaenvs.locomotion.published, which is not imported before an environment is made."""
 
 IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/KrazyWorld-v0": (KRAZY_WORLD, {"preset": "paper"}),
@@ -20,6 +34,7 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/KrazyWorldSecond-v0": (KRAZY_WORLD, {"preset": "second"}),
     "metaenvs/KrazyWorldSecondDemo-v0": (KRAZY_WORLD, {"preset": "second-demo"}),
     "metaenvs/ExplorationBandit-v0": (EXPLORATION_BANDIT, {}),
+    **{f"metaenvs/{name}-v0": (LOCOMOTION, {"setting": name}) for name in LOCOMOTION_SETTINGS},
 }
 """Id to (module:family, arguments); the classes are the family's name with Env or VectorEnv."""
 

@@ -116,6 +116,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task_space = family.task_space
         self.splits = family.splits
+        self.splits_by_hash = family.splits_by_hash
         if episodes_per_trial is None:
             episodes_per_trial = family.episodes_per_trial
         self.episodes_per_trial = at_least_one("episodes_per_trial", episodes_per_trial)
@@ -265,11 +266,10 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def lean_step(self) -> LeanStep | None:
         """How to step a batch of one with little work; None where a step needs more than that."""
-        discrete = isinstance(self.single_action_space, gym.spaces.Discrete)
         more = self._in_trials or self._same_step or self._task_in_info
-        if not discrete or not self._view.is_raw or more:
+        if not self._view.is_raw or more:
             return None
-        return LeanStep(self._batch)
+        return LeanStep(self._batch, np.zeros(self._action_shape, self._action_dtype))
 
     def require_reset(self) -> None:
         """Raise ``gymnasium.error.ResetNeeded`` unless every row has begun a trial."""
@@ -414,6 +414,12 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return
         if weights is not None:
             raise ValueError("task_weights needs tasks, got none.")
+        if split in self._family.pools:
+            pool = self._family.pools[split]
+            if n_tasks is not None and at_least_one("n_tasks", n_tasks) > len(pool):
+                raise ValueError(f"Split {split!r} is a list of {len(pool)} tasks, got {n_tasks=}.")
+            self._batch.set_pool(pool[:n_tasks], None)
+            return
         n_tasks = self._family.n_tasks.get(split) if n_tasks is None else n_tasks
         accept = self._family.accept_tasks
         if n_tasks is None:

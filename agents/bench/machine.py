@@ -14,7 +14,7 @@ __all__ = ["machine_facts"]
 
 PACKAGES = (
     "numpy", "numba", "gymnasium", "torch", "jax", "xminigrid", "minigrid", "stable-baselines3",
-    "sb3-contrib",
+    "sb3-contrib", "mujoco", "envpool",
 )  # fmt: skip
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
-__all__ = ["FOUR_ROOMS", "RECURRENT_PPO", "XLAND", "four_rooms", "installed", "xland_block"]
+__all__ = [
+    "ENVPOOL", "FOUR_ROOMS", "RECURRENT_PPO", "XLAND", "envpool_block", "four_rooms", "installed",
+    "xland_block",
+]  # fmt: skip
 
 XLAND = ("xminigrid", "jax")
 """Modules that XLand-MiniGrid needs."""
 FOUR_ROOMS = ("minigrid",)
 """Modules that MiniGrid needs."""
+ENVPOOL = ("envpool",)
+"""Modules that EnvPool needs."""
 RECURRENT_PPO = ("sb3_contrib", "stable_baselines3")
 """Modules that RecurrentPPO needs."""
 
@@ -31,6 +38,28 @@ def four_rooms() -> gym.Env[Any, Any]:
     import minigrid  # noqa: F401  (registers its ids)
 
     return gym.make("MiniGrid-FourRooms-v0").unwrapped
+
+
+def envpool_block(
+    env_id: str, num_envs: int, num_steps: int, arguments: Mapping[str, Any]
+) -> Callable[[], int]:
+    """A block of synchronous steps of EnvPool with random actions, one thread for each core."""
+    import envpool
+
+    env = envpool.make(
+        env_id, env_type="gymnasium", num_envs=num_envs, num_threads=len(os.sched_getaffinity(0)),
+        **arguments,
+    )  # fmt: skip
+    env.reset()
+    size = (num_steps, num_envs, *env.action_space.shape)
+    actions = np.random.default_rng(0).uniform(-1, 1, size)
+
+    def block() -> int:
+        for row_actions in actions:
+            env.step(row_actions)
+        return num_steps * num_envs
+
+    return block
 
 
 def xland_block(num_rows: int, *, auto_reset: bool) -> Callable[[], int]:

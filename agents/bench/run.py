@@ -12,6 +12,12 @@ from rich.console import Console
 
 from agents.bench.bandit import bandit
 from agents.bench.environments import cost_growth, krazy_world_batch, krazy_world_single
+from agents.bench.locomotion import (
+    ant_batch,
+    half_cheetah_batch,
+    locomotion_memory,
+    locomotion_single,
+)
 from agents.bench.machine import machine_facts
 from agents.bench.report import print_rows, write_report
 from agents.bench.rows import Row
@@ -42,6 +48,17 @@ MEASUREMENTS = {
     "rl2-training": Measurement(
         "Training on Krazy World, rollouts and updates, beside RecurrentPPO", rl2_training
     ),
+    "half-cheetah-batch": Measurement(
+        "Random actions, a model for each row, beside open-loop physics and EnvPool",
+        half_cheetah_batch,
+    ),
+    "ant-batch": Measurement(
+        "Random actions, a model for each row, beside open-loop physics and EnvPool", ant_batch
+    ),
+    "locomotion-single": Measurement(
+        "Random actions in one robot, resets included, beside Gymnasium's own", locomotion_single
+    ),
+    "locomotion-memory": Measurement("1,024 different models", locomotion_memory),
     "bandit": Measurement("Learning on the exploration bandit", bandit),
 }
 """Name, as ``--only`` takes it, to the measurement."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metaenvs.kernels.foreign import take_ticket
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.row_function import row_function
 from metaenvs.kernels.trial import (
@@ -70,6 +71,38 @@ def run_chunk(
             observe(parameters, tasks[index], states[index], observations[index])
 
 
+@row_function(inline=False)
+def work(
+    settings: Any,
+    parameters: Any,
+    rows: Any,
+    tasks: Any,
+    words: Any,
+    states: Any,
+    pins: Any,
+    pool: Any,
+    pool_cumulative: Any,
+    mask: Any,
+    actions: Any,
+    observations: Any,
+    rewards: Any,
+    terminated: Any,
+    truncated: Any,
+    reports: Any,
+    final_observations: Any,
+    final_reports: Any,
+) -> None:
+    """Step, or begin, rows that no other worker has taken, until there are none left."""
+    index = take_ticket(settings.next_row_address)
+    while index < rows.shape[0]:
+        run_chunk(
+            index, index + 1, settings, parameters, rows, tasks, words, states, pins, pool,
+            pool_cumulative, mask, actions, observations, rewards, terminated, truncated, reports,
+            final_observations, final_reports,
+        )  # fmt: skip
+        index = take_ticket(settings.next_row_address)
+
+
 def run_rows(
     settings: Any,
     parameters: Any,
@@ -92,21 +125,33 @@ def run_rows(
 ) -> int:
     """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
 
+    Where ``parameters`` has several records, each is a worker's, which takes rows one by one.
     Answers -1; or the first row that may not be stepped, and then none has been.
     """
-    num_rows = rows.shape[0]
+    num_rows, num_workers = rows.shape[0], parameters.shape[0]
     if mask.shape[0] == 0:
         for index in range(num_rows):
             over = rows[index].finished and not settings[0].next_step
             if over or not is_legal(settings[0], actions[index]):
                 return index
-    for chunk in prange((num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS):
-        run_chunk(
-            chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
-            parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
-            observations, rewards, terminated, truncated, reports, final_observations,
-            final_reports,
-        )  # fmt: skip
+    num_chunks = (num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS
+    if num_workers > 1:
+        settings[0].next_row = 0
+        num_chunks = num_workers
+    for chunk in prange(num_chunks):
+        if num_workers > 1:
+            work(
+                settings[0], parameters[chunk], rows, tasks, words, states, pins, pool,
+                pool_cumulative, mask, actions, observations, rewards, terminated, truncated,
+                reports, final_observations, final_reports,
+            )  # fmt: skip
+        else:
+            run_chunk(
+                chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
+                parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask,
+                actions, observations, rewards, terminated, truncated, reports,
+                final_observations, final_reports,
+            )  # fmt: skip
     return -1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from metaenvs.kernels.row_function import RowFunction, bind, digest
 
-__all__ = ["build_kernel", "jit_options", "run_threaded", "threads_available"]
+__all__ = ["build_kernel", "jit_options", "num_threads", "run_threaded", "threads_available"]
 
 logger = logging.getLogger("metaenvs")
 
@@ -39,6 +39,12 @@ if hasattr(os, "register_at_fork"):
 def threads_available() -> bool:
     """Whether this process may run threaded kernels (a forked child may not)."""
     return _threads_alive
+
+
+def num_threads() -> int:
+    """How many threads Numba runs kernels on."""
+    numba: Any = importlib.import_module("numba")
+    return int(numba.get_num_threads())
 
 
 def run_threaded(kernel: Callable[..., Any], *arguments: Any) -> Any:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from agents import rl2
-from agents.bench import bandit, environments, peers, training
+from agents.bench import bandit, environments, locomotion, peers, training
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
@@ -64,6 +64,19 @@ def test_batch_shares_add_up_to_the_whole_step(monkeypatch: pytest.MonkeyPatch) 
 def test_single() -> None:
     rows = environments.krazy_world_single(LEAST)
     assert absent(rows) == ["MiniGrid FourRooms, one environment"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_locomotion(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco")
+    monkeypatch.setattr(locomotion, "BATCH_SIZES", (3,))
+    monkeypatch.setattr(locomotion, "MANY_MODELS", 8)
+    for measure in (locomotion.half_cheetah_batch, locomotion.ant_batch):
+        rows = measure(LEAST)
+        assert len(absent(rows)) == 2
+        assert [row.unit for row in rows].count("times") == 1
+    assert len(locomotion.locomotion_single(LEAST)) == 6
+    assert [row.unit for row in locomotion.locomotion_memory(LEAST)] == ["s", "MiB", "MiB"] * 2
 
 
 def test_growth_has_a_ratio_for_each_larger_batch(monkeypatch: pytest.MonkeyPatch) -> None:

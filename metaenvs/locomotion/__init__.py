@@ -1,0 +1,1 @@
+"""Varying-dynamics locomotion: robots of Gymnasium's MuJoCo environments with hidden tasks."""

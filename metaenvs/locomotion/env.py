@@ -1,0 +1,143 @@
+"""Locomotion as Gymnasium environments, single and vector."""
+
+from __future__ import annotations
+
+from metaenvs.env import ArrayEnv
+from metaenvs.locomotion.family import locomotion
+from metaenvs.vector_env import ArrayVectorEnv
+
+__all__ = ["LocomotionEnv", "LocomotionVectorEnv", "locomotion"]
+
+
+class LocomotionVectorEnv(ArrayVectorEnv):
+    """Many robots in one batch; the manual is :class:`LocomotionEnv`."""
+
+    metadata = {**ArrayVectorEnv.metadata, "render_fps": 20}
+    family = staticmethod(locomotion)
+
+
+class LocomotionEnv(ArrayEnv):
+    """MuJoCo robots of which dynamics or goals are hidden and differ from task to task.
+
+    ## Description
+    A robot of Gymnasium's (its own model files, version 5), a *variation* of its dynamics, and a
+    *goal*; what a paper's experiment fixes is a *setting*, and every setting is an id. In the
+    nominal task (all factors 1) positions, velocities and rewards are those of Gymnasium's own
+    environment to the last bit. Every row of a batch has a model of its own.
+
+    ## Settings
+    | ids | reproduces | what varies | splits |
+    |---|---|---|---|
+    | `CaDMHalfCheetah`, `CaDMSlimHumanoid` | CaDM's main table | mass, damping | train, moderate, extreme |
+    | `CaDMAnt` | the same | mass of legs 1, 2 by m, of legs 3, 4 by 1/m | train, moderate, extreme (0.4 is in both) |
+    | `CaDMCrippledHalfCheetah` | the same | one joint without torque (extreme: both front shin and foot) | train, moderate, extreme |
+    | `TMCLHopper`, `TMCLHalfCheetah`, `TMCLSlimHumanoid` | T-MCL's table | mass | train, test |
+    | `TMCLCrippledAnt` | the same | a leg without torque | train, test |
+    | `DOMINOHalfCheetah`, `DOMINOSlimHumanoid`, `DOMINOHopper` | DOMINO's table | mass, damping | train, test (four corners), extreme (SaMI's) |
+    | `DOMINOAnt` | the same | mass and damping by legs | train, test |
+    | `DOMINOCrippledAnt`, `DOMINOCrippledHalfCheetah` | the same, mass varied in tests too (the authors' code drops it there) | a leg or joint without torque, mass | train, test |
+    | `LDMAntDirection`, `LDMAntGoal`, `LDMHalfCheetahVelocity` | LDM's extrapolation benchmarks, two episodes of 200 steps | goal | train, test, probes |
+    | `RandomParametersHopper`, `RandomParametersWalker2d` | PEARL's and VariBAD's rand_param_envs, 40 and 10 tasks | each mass, inertia, friction and damping by its own factor | train, test, all |
+    | `MetODSAntDirection`, `MetODSHalfCheetahDirection` | MetODS's robot impairment | direction; impaired: one actuator frozen | train, impaired |
+    | `ITTSHalfCheetahVelocity`, `ITTSAntVelocity` | ITTS's domains with their lists | velocity | train (40 tasks), validation, test |
+    | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards (HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
+    | `RIASwimmer` | RIA's swimmer but for its damping, of which Gymnasium's model has none | mass | train, moderate, extreme |
+
+    ## Action Space
+    `Box(-1, 1, (actuators,), float32)`, scaled to the actuators' range (slim humanoid: 0.4). As in
+    Gymnasium a larger action is not clipped before its cost is charged, only by the actuator.
+
+    ## Observation Space
+    `Box(-inf, inf, float64)`, parts in this order:
+
+    | part | size | in |
+    |---|---|---|
+    | velocity along x over the last step | 1 | CaDM's, T-MCL's and DOMINO's HalfCheetah and Ant |
+    | generalised positions but for x, or x and y (Ant with a goal position, crippled Ant: all) | | all |
+    | generalised velocities (Hopper, Walker2d: clipped to 10) | | all |
+    | rotation matrix of the torso | 9 | crippled Ant |
+    | position of the torso, as of the last physics step's beginning | 3 | crippled Ant; HalfCheetah with a goal velocity |
+    | external contact forces of all bodies, clipped to 1 | 84 | `LDMAntGoal` |
+    | the task, entries in the order of their names | | `task_visible=True` |
+
+    ## Task Space
+    `Dict` of float64 entries, of which each setting has some. Factors multiply fields of the
+    nominal model: `mass_scale`, `inertia_scale`, `damping_scale`, `friction_scale`,
+    `gravity_scale`, `strength_scale` (one number for all), `actuator_strength` (one for each
+    actuator; 0 cripples it: its action neither moves nor costs), `body_mass_scale`,
+    `body_inertia_scale`, `geom_friction_scale`, `dof_damping_scale` (one for each element),
+    `leg_mass_scale`, `leg_damping_scale` (Ant: legs 1, 2 by the factor, 3, 4 by its inverse).
+    Goals: `goal_velocity` (m/s), `goal_direction` (rad), `goal_position` (m). Within a trial the
+    model stays. MuJoCo's derived constants follow a task's masses and inertias.
+
+    ## Splits
+    See the table; the first is the default. Published sets are lists (`env.unwrapped.pool`), drawn
+    uniformly. Ranges are streams, or lists with `n_tasks`.
+
+    ## Rewards
+    Goal, plus bonus, less costs; `info` has `reward_goal` and `reward_rest`. Forward: velocity
+    along x. Direction: velocity along `goal_direction`. Velocity: minus its absolute difference to
+    `goal_velocity`. Position: minus the sum of both coordinates' distances to `goal_position`.
+    Sparse ones pay within a radius only: HalfCheetah 2 - |v - v*| within 0.3, Hopper and Walker2d
+    1 - |v - v*| / 0.3 within 0.3, Ant 1 - d / 0.8 within 0.8 m.
+    `metaenvs.locomotion.relabelling.reward_under` gives the rewards of steps under other goals.
+
+    | setting | control cost | contact cost | bonus |
+    |---|---|---|---|
+    | CaDM, T-MCL, DOMINO: HalfCheetah | 0.1 | | |
+    | the same: Ant, crippled Ant | 0.005, 0 | | 0.05 |
+    | the same: slim humanoid (velocity before the step times 0.25 / 0.015) | 0.1 | | 5 while its height is 1 to 2 m |
+    | the same: Hopper; random parameters | 0.001 | | 1 |
+    | LDM, MetODS: Ant direction | 0.5 | 0.0005 | 1 |
+    | LDM: Ant goal | 0.1 | 0.0005 | |
+    | ITTS: Ant | 0.005 | 0.0005 | 1.05 |
+    | HalfCheetah velocity and direction | 0.05 | | |
+    | sparse Ant; sparse Hopper, Walker2d | 0.005; 0.001 | | 0; 0.05 |
+    | RIA's swimmer | 0.0001 | | |
+
+    ## Starting State
+    Gymnasium's: the nominal pose with noise; CaDM's and its successors' HalfCheetah: normal with
+    scale 0.001.
+
+    ## Episode End
+    Truncated after 1000 steps (Hopper of T-MCL and DOMINO 500, ITTS 100, all with goals and random
+    parameters 200). Terminated only in LDM's, MetODS's and ITTS's Ant with directions or
+    velocities (height outside 0.2 to 1 m), and in Hopper and Walker2d with random parameters or
+    sparse goals (Gymnasium's limits). Where the physics diverges (a number that is not finite or
+    beyond 1e10, or any other warning of MuJoCo's) the episode ends at once: terminated, reward 0,
+    `info["diverged"]`, and the observation is the last good one. Other rows go on untouched.
+
+    ## Arguments
+    - `setting`: the name of an id without namespace and version (each id gives its own).
+    - `mode` ("set"): "range" draws uniformly between the least and greatest number of each set.
+    - `scale_inertia` (False): masses scale the inertias of their bodies alike.
+    - `recompute_constants` (True): False leaves what MuJoCo derives from masses at its nominal
+      values, as the code of CaDM, T-MCL and DOMINO did.
+    - `contact_forces` (True): False leaves them out of observation and costs, as versions 2.0 of
+      mujoco-py in effect did.
+    - `leg_damping` ("intended"): "upstream" is DOMINO's code, in which leg 1 is multiplied and legs
+      2, 3 and 4 are divided.
+    - `robot` ("half_cheetah", "ant", "hopper", "walker2d", "slim_humanoid", "swimmer"), `goal`
+      ("forward", "direction", "velocity", "position", "sparse_velocity", "sparse_velocity_unit",
+      "sparse_position"), `vary` (names of a task's entries to sets of values, or to
+      `Between`, `Powers` and `Disc` of `metaenvs.locomotion.distributions`), `reward`,
+      `observation`, `start`: change the setting, to put an experiment of your own together.
+    - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
+
+    ## Info
+    `x_position`, `y_position` (m), `x_velocity`, `y_velocity` (m/s, over the last step),
+    `reward_goal`, `reward_rest`, `diverged`; and the entries of every family.
+
+    ## Differences from the Authors' Code
+    Masses change MuJoCo's derived constants; test tasks of the crippled robots have their mass
+    applied; Ant's damping is by legs. Each has an argument above but the second. Sums of squared
+    actions are in float64. Random parameters are drawn on Gymnasium's current models, where PEARL
+    used MuJoCo 1.31's. HalfCheetah and Ant of LDM see no flag of an episode's end among their
+    observations: `trial_inputs` gives it.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    vector_env = LocomotionVectorEnv
+    metadata = {**ArrayEnv.metadata, "render_fps": 20}

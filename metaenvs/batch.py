@@ -214,7 +214,9 @@ class Batch:
         kernel = self._threaded_kernel if threaded else self._serial_kernel
         arrays = self._kernel_arrays(mask, actions, result)
         if kernel is None:
-            kernel = self._kernel(templates.run_rows, arrays, threaded)
+            shared = threaded and self.family.attach is not None
+            template = templates.share_rows if shared else templates.run_rows
+            kernel = self._kernel(template, arrays, threaded)
             if threaded:
                 self._threaded_kernel = kernel
             else:

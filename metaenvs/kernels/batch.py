@@ -22,7 +22,7 @@ from metaenvs.kernels.trial import (
     write_report,
 )
 
-__all__ = ["CHUNK_ROWS", "draw_tasks", "run_rows"]
+__all__ = ["CHUNK_ROWS", "draw_tasks", "run_rows", "share_rows"]
 
 prange = range
 
@@ -103,6 +103,16 @@ def work(
         index = take_ticket(settings.next_row_address)
 
 
+@row_function(inline=False)
+def find_refused(settings: Any, rows: Any, actions: Any) -> int:
+    """First row that may not be stepped, or -1."""
+    for index in range(rows.shape[0]):
+        over = rows[index].finished and not settings.next_step
+        if over or not is_legal(settings, actions[index]):
+            return index
+    return -1
+
+
 def run_rows(
     settings: Any,
     parameters: Any,
@@ -125,33 +135,58 @@ def run_rows(
 ) -> int:
     """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
 
-    Where ``parameters`` has several records, each is a worker's, which takes rows one by one.
     Answers -1; or the first row that may not be stepped, and then none has been.
     """
-    num_rows, num_workers = rows.shape[0], parameters.shape[0]
+    num_rows = rows.shape[0]
     if mask.shape[0] == 0:
-        for index in range(num_rows):
-            over = rows[index].finished and not settings[0].next_step
-            if over or not is_legal(settings[0], actions[index]):
-                return index
-    num_chunks = (num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS
-    if num_workers > 1:
-        settings[0].next_row = 0
-        num_chunks = num_workers
-    for chunk in prange(num_chunks):
-        if num_workers > 1:
-            work(
-                settings[0], parameters[chunk], rows, tasks, words, states, pins, pool,
-                pool_cumulative, mask, actions, observations, rewards, terminated, truncated,
-                reports, final_observations, final_reports,
-            )  # fmt: skip
-        else:
-            run_chunk(
-                chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
-                parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask,
-                actions, observations, rewards, terminated, truncated, reports,
-                final_observations, final_reports,
-            )  # fmt: skip
+        refused: int = find_refused(settings[0], rows, actions)
+        if refused >= 0:
+            return refused
+    for chunk in prange((num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS):
+        run_chunk(
+            chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
+            parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
+            observations, rewards, terminated, truncated, reports, final_observations,
+            final_reports,
+        )  # fmt: skip
+    return -1
+
+
+def share_rows(
+    settings: Any,
+    parameters: Any,
+    rows: Any,
+    tasks: Any,
+    words: Any,
+    states: Any,
+    pins: Any,
+    pool: Any,
+    pool_cumulative: Any,
+    mask: Any,
+    actions: Any,
+    observations: Any,
+    rewards: Any,
+    terminated: Any,
+    truncated: Any,
+    reports: Any,
+    final_observations: Any,
+    final_reports: Any,
+) -> int:
+    """The same by workers, one a thread, who take rows one by one: for rows that cost much.
+
+    Each worker has its own record of ``parameters``.
+    """
+    if mask.shape[0] == 0:
+        refused: int = find_refused(settings[0], rows, actions)
+        if refused >= 0:
+            return refused
+    settings[0].next_row = 0
+    for worker in prange(parameters.shape[0]):
+        work(
+            settings[0], parameters[worker], rows, tasks, words, states, pins, pool,
+            pool_cumulative, mask, actions, observations, rewards, terminated, truncated,
+            reports, final_observations, final_reports,
+        )  # fmt: skip
     return -1
 
 

@@ -14,11 +14,11 @@ demo: $(VENV)/agents
 	rm -rf $(DEMO)
 	$(BIN)/metaenvs train e-rl2 metaenvs/KrazyWorldEasy-v0 --out $(DEMO) \
 	  --env-arguments '{"dynamics": "simple", "energy_start": 10}' \
-	  --num-envs 256 --learning-rate 3e-3 --total-env-steps 5000000
+	  --num-envs 256 --learning-rate 3e-3 --total-env-steps 10000000 --threads 2
 	$(BIN)/metaenvs evaluate $(DEMO)
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -15,9 +15,11 @@ from agents.gru import GRU
 from agents.networks import TrialEncoder
 from agents.policies import CategoricalPolicy
 from agents.recurrent_kernels import BLOCK
-from agents.rollouts import Act
+from agents.rollouts import Act, Inputs
 
 __all__ = ["compiled_act"]
+
+TRIAL_INPUTS = ("observation", "previous_action", "previous_reward", "episode_end")
 
 
 def compiled_act(
@@ -54,16 +56,20 @@ def compiled_act(
         np.zeros(BLOCK, np.int64),
     )
 
+    offsets, observes_codes = encoder.offsets.numpy(), encoder.observes_codes
+    scale = np.float32(encoder.scale)
+
     def act(
-        indices: Tensor, values: Tensor, hidden: Tensor, active: npt.NDArray[np.bool_]
+        inputs: Inputs, hidden: Tensor, active: npt.NDArray[np.bool_]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        rows = len(values)
+        rows = len(hidden)
         uniforms = np.full(rows, -1.0, np.float32) if noise is None else noise().numpy()
         actions = np.zeros(rows, np.int64)
         log_probabilities, predictions = np.zeros((2, rows), np.float32)
         output = np.zeros((rows, size), np.float32)
+        seen = [inputs[name].reshape(rows, -1).numpy() for name in TRIAL_INPUTS]
         recurrent_kernels.policy_step(
-            active, indices.numpy(), values.numpy(), hidden.numpy(), uniforms, weights,
+            active, *seen, observes_codes, offsets, scale, hidden.numpy(), uniforms, weights,
             actions, log_probabilities, predictions, output, scratch,
         )  # fmt: skip
         written = (actions, log_probabilities, predictions, output)

@@ -86,8 +86,7 @@ class RecurrentAgent:
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One step of the policy in every row."""
         inputs = {"observation": torch.as_tensor(observation), **self._last}
-        indices, values = self._policy.encoder.prepare(inputs)
-        actions, _, _, self._memory = self._act(indices, values, self._memory, self._everyone)
+        actions, _, _, self._memory = self._act(inputs, self._memory, self._everyone)
         return np.asarray(actions.numpy())
 
     def observe(self, transition: Transition) -> None:

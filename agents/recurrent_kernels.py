@@ -263,17 +263,35 @@ def _dot(left: Any, right: Any) -> Any:
 
 
 @numba.njit(**_FUSED)
-def _encode(codes: Any, values: Any, table: Any, value_weight: Any, bias: Any, out: Any) -> None:
-    """One row of ``TrialEncoder``."""
+def _add_scaled(value: Any, weight: Any, out: Any) -> None:
+    for j in range(out.size):
+        out[j] += value * weight[j]
+
+
+@numba.njit(**_FUSED)
+def _encode(
+    observation: Any,
+    action: Any,
+    reward: Any,
+    episode_end: Any,
+    observes_codes: Any,
+    offsets: Any,
+    scale: Any,
+    table: Any,
+    value_weight: Any,
+    bias: Any,
+    out: Any,
+) -> None:
+    """One row of ``TrialEncoder``, for an action that is a code."""
     _copy(bias, out)
-    for k in range(values.size):
-        weight = value_weight[k]
-        for j in range(out.size):
-            out[j] += values[k] * weight[j]
-    for k in range(codes.size):
-        weight = table[codes[k]]
-        for j in range(out.size):
-            out[j] += weight[j]
+    _add_scaled(np.float32(reward), value_weight[0], out)
+    _add_scaled(np.float32(episode_end), value_weight[1], out)
+    for k in range(observation.size):
+        if observes_codes:
+            _add_scaled(_ONE, table[offsets[k] + np.int64(observation[k])], out)
+        else:
+            _add_scaled(np.float32(observation[k]) * scale, value_weight[2 + k], out)
+    _add_scaled(_ONE, table[offsets[-1] + action], out)
     for j in range(out.size):
         out[j] = _ZERO if out[j] < _ZERO else out[j]
 
@@ -305,8 +323,13 @@ def _choose(logits: Any, uniform: Any) -> tuple[Any, Any]:
 @numba.njit(**_FUSED)
 def policy_step(
     active: Any,
-    codes: Any,
-    values: Any,
+    observation: Any,
+    previous_action: Any,
+    previous_reward: Any,
+    episode_end: Any,
+    observes_codes: Any,
+    offsets: Any,
+    scale: Any,
     hidden: Any,
     uniforms: Any,
     weights: Any,
@@ -320,8 +343,13 @@ def policy_step(
 
     Args:
         active: (rows,) bool; the others' results are left as they are.
-        codes: (rows, codes) int64, indices into the encoder's table.
-        values: (rows, values)
+        observation: (rows, n), codes or numbers.
+        previous_action: (rows, 1) int64; so are the next two, as numbers.
+        previous_reward: What followed it.
+        episode_end: Whether an episode ended there.
+        observes_codes: Whether the observation is made of codes.
+        offsets: Where each code's rows begin in the encoder's table, the action's last.
+        scale: What observed numbers are multiplied with.
         hidden: (rows, size)
         uniforms: (rows,) from [0, 1), or negative for the most probable action.
         weights: The encoder's table, weight of values and bias; the memory's transposed input
@@ -342,7 +370,11 @@ def policy_step(
     held = 0
     for row in range(active.size):
         if active[row]:
-            _encode(codes[row], values[row], table, value_weight, encoder_bias, encoded[held])
+            _encode(
+                observation[row], previous_action[row, 0], previous_reward[row, 0],
+                episode_end[row, 0], observes_codes, offsets, scale, table, value_weight,
+                encoder_bias, encoded[held],
+            )  # fmt: skip
             _copy(hidden[row], states[held])
             rows[held] = row
             held += 1

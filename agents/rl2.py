@@ -29,7 +29,7 @@ from agents.networks import TrialEncoder, linear
 from agents.policies import CategoricalPolicy, policy_head
 from agents.ppo import clipped_surrogate, standardise
 from agents.returns import explore_mask, generalised_advantages
-from agents.rollouts import Act, Trials, collect_trials, pack
+from agents.rollouts import Act, Inputs, Trials, collect_trials, pack
 from agents.threads import in_threads
 
 __all__ = ["RL2Config", "RL2Policy", "make_env", "new_policy", "train"]
@@ -130,13 +130,13 @@ class RL2Policy(nn.Module):
 
     @torch.no_grad()
     def act(
-        self, indices: Tensor, values: Tensor, memory: Tensor, noise: Tensor | None
+        self, inputs: Inputs, memory: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One step of all rows: actions, log-probabilities, values and the new memory.
 
         ``noise`` is of the action's distribution; without it, the most probable actions.
         """
-        memory = self.memory.step(self.encoder(indices, values), memory)
+        memory = self.memory.step(self.encoder(*self.encoder.prepare(inputs)), memory)
         action, log_probability = self.action.sample(memory, noise)
         return action, log_probability, self.value(memory)[:, 0], memory
 
@@ -147,9 +147,7 @@ class RL2Policy(nn.Module):
         """
         if isinstance(self.action, CategoricalPolicy) and self.value.weight.device.type == "cpu":
             return compiled_act(self.encoder, self.memory, self.action, self.value, noise)
-        return lambda indices, values, memory, active: self.act(
-            indices, values, memory, noise and noise()
-        )
+        return lambda inputs, memory, active: self.act(inputs, memory, noise and noise())
 
     def evaluate(
         self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
@@ -244,26 +242,27 @@ def update(
     if config.standardise_advantages:
         advantages[trials.alive] = standardise(advantages[trials.alive])
     parameters = list(policy.parameters())
+    sizes = [parameter.numel() for parameter in parameters]
     lengths = trials.alive.sum(0)
     shards = min(threads, len(lengths) // config.num_minibatches)
 
-    def gradients(rows: Tensor) -> tuple[Tensor, ...]:
+    def gradient(rows: Tensor) -> Tensor:
         terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
         loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
-        return terms.detach(), *torch.autograd.grad(loss, parameters)
+        parts = torch.autograd.grad(loss, parameters)
+        return torch.cat([terms.detach(), *(part.flatten() for part in parts)])
 
     totals = torch.zeros(4)
     for _ in range(config.epochs):
         rows = torch.randperm(trials.alive.shape[1], generator=generator)
         for part in rows.chunk(config.num_minibatches):
             by_length = part[lengths[part].argsort(stable=True)]
-            shares = in_threads(gradients, [by_length[i::shards] for i in range(shards)])
-            num_steps = lengths[part].sum()
-            terms, *means = (sum(summands) / num_steps for summands in zip(*shares, strict=True))
-            totals += terms
-            for parameter, mean in zip(parameters, means, strict=True):
-                parameter.grad = mean
-            nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
+            shares = in_threads(gradient, [by_length[i::shards] for i in range(shards)])
+            mean = torch.stack(shares).sum(0) / lengths[part].sum()
+            totals += mean[:4]
+            mean = mean[4:] * (config.max_gradient_norm / (mean[4:].norm() + 1e-6)).clamp(max=1)
+            for parameter, part_of_mean in zip(parameters, mean.split(sizes), strict=True):
+                parameter.grad = part_of_mean.view_as(parameter)
             optimiser.step()
     mean_terms = (totals / (config.epochs * config.num_minibatches)).tolist()
     return dict(zip(("policy", "value", "entropy", "divergence"), mean_terms, strict=True))

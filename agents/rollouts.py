@@ -14,8 +14,11 @@ from torch import Tensor
 
 __all__ = ["PackedTrials", "Trials", "collect_trials", "pack"]
 
-Act = Callable[[Tensor, Tensor, Any, npt.NDArray[np.bool_]], tuple[Tensor, Tensor, Tensor, Any]]
-"""Prepared inputs, memory and a mask to action, log-probability, value and memory (all row-first).
+Inputs = dict[str, Tensor]
+"""Trial inputs by name, row-first."""
+
+Act = Callable[[Inputs, Any, npt.NDArray[np.bool_]], tuple[Tensor, Tensor, Tensor, Any]]
+"""Trial inputs, memory and a mask to action, log-probability, value and memory (all row-first).
 
 What is answered for rows outside the mask is not used, only that the environment takes it.
 """
@@ -83,7 +86,7 @@ def pack(alive: Tensor, rows: Tensor) -> PackedTrials:
 def collect_trials(
     env: gym.vector.VectorEnv[Any, Any, Any],
     act: Act,
-    prepare: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]],
+    prepare: Callable[[Inputs], tuple[Tensor, Tensor]],
     memory: Any,
     *,
     seed: list[int] | None = None,
@@ -110,8 +113,7 @@ def collect_trials(
     steps: list[tuple[Any, ...]] = []
     while going.any():
         inputs = {name: torch.as_tensor(part) for name, part in observation.items()}
-        prepared = prepare(inputs)
-        action, log_probability, value, memory = act(*prepared, memory, going)
+        action, log_probability, value, memory = act(inputs, memory, going)
         observation, reward, terminated, truncated, info = env.step(action.numpy())
         episode = info["episode_index"]
         over = terminated | truncated
@@ -120,24 +122,27 @@ def collect_trials(
             episode = np.where(over, info["final_info"]["episode_index"], episode)
             cut = going & truncated
             if cut.any():
-                final = prepare(_final_inputs(info["final_obs"], inputs, cut))
-                _, _, final_value, _ = act(*final, memory, cut)
+                final = _final_inputs(info["final_obs"], inputs, cut)
+                _, _, final_value, _ = act(final, memory, cut)
                 bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
-        steps.append((*prepared, action, log_probability, value, reward, episode, going))
+        steps.append((inputs, action, log_probability, value, reward, episode, going))
         going = going & ~over
-    columns = list(zip(*steps, strict=True))
-    rewards, alive = np.stack(columns[5]), np.stack(columns[7])
+    seen, actions, log_probabilities, values, *others = zip(*steps, strict=True)
+    rewards, episode_index, alive = (np.stack(column) for column in others)
     if not np.isfinite(rewards[alive]).all():
         row = int(np.flatnonzero(~np.isfinite(np.where(alive, rewards, 0)).all(0))[0])
         raise ValueError(f"The environment gave a reward that is not finite, in row {row}.")
+    indices, values_in = prepare(
+        {name: torch.cat([inputs[name] for inputs in seen]) for name in observation}
+    )
     return Trials(
-        indices=torch.stack(columns[0]),
-        values_in=torch.stack(columns[1]),
-        actions=torch.stack(columns[2]),
-        log_probabilities=torch.stack(columns[3]),
-        values=torch.stack(columns[4]),
+        indices=indices.reshape(*alive.shape, -1),
+        values_in=values_in.reshape(*alive.shape, -1),
+        actions=torch.stack(actions),
+        log_probabilities=torch.stack(log_probabilities),
+        values=torch.stack(values),
         rewards=torch.as_tensor(rewards, dtype=torch.float32),
-        episode_index=torch.as_tensor(np.stack(columns[6]), dtype=torch.int64),
+        episode_index=torch.as_tensor(episode_index, dtype=torch.int64),
         alive=torch.as_tensor(alive),
         bootstrap=bootstrap,
     )

@@ -29,13 +29,15 @@ def table_sum(indices: Tensor, table: Tensor) -> Tensor:
 
 
 class _TableSum(torch.autograd.Function):
-    """PyTorch's sum, with a backward pass that sorts nothing: ten times faster on a CPU."""
+    """The sum by compiled loops: PyTorch's backward pass sorts the indices, ten times slower."""
 
     @staticmethod
     def forward(ctx: Any, indices: Tensor, table: Tensor) -> Tensor:
         ctx.save_for_backward(indices)
         ctx.shape = table.shape
-        return functional.embedding_bag(indices, table, mode="sum")
+        total = table.new_empty(len(indices), table.shape[1])
+        _gather(indices.contiguous().numpy(), table.detach().contiguous().numpy(), total.numpy())
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -46,6 +48,18 @@ class _TableSum(torch.autograd.Function):
 
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+@numba.njit(**_OPTIONS)
+def _gather(indices: Any, table: Any, total: Any) -> None:
+    for row in range(indices.shape[0]):
+        target = total[row]
+        for j in range(target.size):
+            target[j] = 0
+        for code in range(indices.shape[1]):
+            source = table[indices[row, code]]
+            for j in range(target.size):
+                target[j] += source[j]
 
 
 @numba.njit(**_OPTIONS)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.rl2 import RL2Policy
-from agents.rollouts import Act
+from agents.rollouts import Act, Inputs
 
 ROWS, SIZE = 11, 12
 OBSERVATIONS: dict[str, gym.Space] = {
@@ -31,31 +31,27 @@ def uniforms() -> Tensor:
     return torch.rand(ROWS, generator=torch.Generator().manual_seed(2))
 
 
-def inputs(policy: RL2Policy, observation_space: gym.Space) -> tuple[Tensor, Tensor]:
+def make_inputs(observation_space: gym.Space) -> Inputs:
     observation_space.seed(0)
     random = np.random.default_rng(0)
-    return policy.encoder.prepare(
-        {
-            "observation": torch.as_tensor(
-                np.stack([observation_space.sample() for _ in range(ROWS)])
-            ),
-            "previous_action": torch.as_tensor(random.integers(7, size=ROWS)),
-            "previous_reward": torch.as_tensor(random.normal(size=ROWS).astype(np.float32)),
-            "episode_end": torch.as_tensor(random.integers(2, size=(ROWS, 1))),
-        }
-    )
+    return {
+        "observation": torch.as_tensor(np.stack([observation_space.sample() for _ in range(ROWS)])),
+        "previous_action": torch.as_tensor(random.integers(7, size=ROWS)),
+        "previous_reward": torch.as_tensor(random.normal(size=(ROWS, 1)).astype(np.float32)),
+        "episode_end": torch.as_tensor(random.integers(2, size=ROWS)),
+    }
 
 
 @pytest.mark.parametrize("greedy", [False, True])
 @pytest.mark.parametrize("kind", OBSERVATIONS)
 def test_equals_the_modules(kind: str, greedy: bool) -> None:
     policy = new_policy(OBSERVATIONS[kind])
-    prepared = inputs(policy, OBSERVATIONS[kind])
+    inputs = make_inputs(OBSERVATIONS[kind])
     hidden = torch.randn(ROWS, SIZE, generator=torch.Generator().manual_seed(1))
     noise = None if greedy else uniforms()
-    expected = policy.act(*prepared, hidden, noise)
+    expected = policy.act(inputs, hidden, noise)
     act: Act = policy.acting(None if greedy else uniforms)
-    results = act(*prepared, hidden, np.ones(ROWS, np.bool_))
+    results = act(inputs, hidden, np.ones(ROWS, np.bool_))
     assert torch.equal(results[0], expected[0])
     assert len(expected[0].unique()) > 2
     for result, other in zip(results[1:], expected[1:], strict=True):
@@ -64,11 +60,11 @@ def test_equals_the_modules(kind: str, greedy: bool) -> None:
 
 def test_rows_do_not_depend_on_which_others_are_active() -> None:
     policy = new_policy(OBSERVATIONS["codes"])
-    prepared = inputs(policy, OBSERVATIONS["codes"])
+    inputs = make_inputs(OBSERVATIONS["codes"])
     hidden = torch.zeros(ROWS, SIZE)
-    everyone = policy.acting(uniforms)(*prepared, hidden, np.ones(ROWS, np.bool_))
+    everyone = policy.acting(uniforms)(inputs, hidden, np.ones(ROWS, np.bool_))
     some = np.arange(ROWS) % 3 != 1
-    chosen = policy.acting(uniforms)(*prepared, hidden, some)
+    chosen = policy.acting(uniforms)(inputs, hidden, some)
     for one, other in zip(everyone, chosen, strict=True):
         assert torch.equal(one[some], other[some])
 
@@ -77,9 +73,9 @@ def test_nan_in_the_weights_is_seen() -> None:
     policy = new_policy(OBSERVATIONS["codes"])
     with torch.no_grad():
         policy.memory.hidden_bias[0] = torch.nan
-    prepared = inputs(policy, OBSERVATIONS["codes"])
+    inputs = make_inputs(OBSERVATIONS["codes"])
     _, log_probabilities, values, _ = policy.acting(None)(
-        *prepared, torch.zeros(ROWS, SIZE), np.ones(ROWS, np.bool_)
+        inputs, torch.zeros(ROWS, SIZE), np.ones(ROWS, np.bool_)
     )
     assert log_probabilities.isnan().all()
     assert values.isnan().all()

@@ -109,6 +109,7 @@ def test_the_task_contract(env_id: str) -> None:
         check_meta_env(make_vec(env_id, 3, autoreset_mode=mode, **arguments))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("configuration", ["trials", "flat"])
 def test_the_task_contract_in_trials(env_id: str, configuration: str) -> None:
     arguments = arguments_of(env_id, configuration)
@@ -155,6 +156,7 @@ def test_info_has_the_same_entries_at_every_step(env_id: str) -> None:
     assert len(layouts) == 1
 
 
+@pytest.mark.costly
 def test_rows_depend_on_their_seed_alone(env_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on the number of rows, their place in the batch, or threads."""
     actions = draw_actions(env_id, 60, LARGE)
@@ -209,6 +211,7 @@ def compare_infos(native: dict[str, Any], sync: dict[str, Any], *, masked: bool 
             np.testing.assert_array_equal(value[rows], native[name][rows])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 def test_autoreset_is_gymnasiums(env_id: str, mode: AutoresetMode, configuration: str) -> None:
@@ -276,6 +279,7 @@ def child_rollout(make: Callable[[], Any], actions: np.ndarray, answers: Any) ->
     answers.put(pickle.dumps(rollout(make(), actions)))
 
 
+@pytest.mark.costly
 def test_a_forked_child_steps_batches_like_its_parent(env_id: str) -> None:
     actions = draw_actions(env_id, 20, LARGE)
     env = make_vec(env_id, LARGE)
@@ -290,6 +294,7 @@ def test_a_forked_child_steps_batches_like_its_parent(env_id: str) -> None:
     assert_same(answer, expected)
 
 
+@pytest.mark.costly
 def test_async_vector_env_after_the_parent_stepped_a_batch(env_id: str) -> None:
     actions = draw_actions(env_id, 30, 2)
     rollout(make_vec(env_id, LARGE), draw_actions(env_id, 2, LARGE))
@@ -303,6 +308,7 @@ def test_async_vector_env_after_the_parent_stepped_a_batch(env_id: str) -> None:
         env.close()
 
 
+@pytest.mark.costly
 def test_stable_baselines3_in_one_process_and_in_forked_ones(env_id: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What libraries warn of while they are imported.
@@ -404,6 +410,7 @@ def foreign_values(env_id: str, name: str, space: gym.Space[Any]) -> Iterator[An
         yield space.sample()
 
 
+@pytest.mark.costly
 def test_every_task_parameter_changes_observations_or_rewards(env_id: str) -> None:
     contract: Any = make_vec(env_id, 1).unwrapped
     for name, space in contract.task_space.items():

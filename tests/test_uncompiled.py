@@ -113,6 +113,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 @pytest.mark.parametrize("env_id", sorted(IDS))
 def test_python_and_kernels_agree(env_id: str, configuration: str, request: Any) -> None:

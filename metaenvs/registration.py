@@ -10,6 +10,10 @@ __all__ = ["IDS", "register_all"]
 
 KRAZY_WORLD = "metaenvs.krazy_world.env:KrazyWorld"
 EXPLORATION_BANDIT = "metaenvs.exploration_bandit:ExplorationBandit"
+POINT_CORNERS = "metaenvs.corners.point_corners:PointCorners"
+GRID_CORNERS = "metaenvs.corners.grid_corners:GridCorners"
+TABULAR_MDP = "metaenvs.tabular.tabular_mdp:TabularMDP"
+BANDIT = "metaenvs.tabular.bandit:Bandit"
 LOCOMOTION = "metaenvs.locomotion.env:Locomotion"
 LOCOMOTION_SETTINGS = (
     "CaDMHalfCheetah", "CaDMAnt", "CaDMCrippledHalfCheetah", "CaDMSlimHumanoid",
@@ -34,6 +38,10 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/KrazyWorldSecond-v0": (KRAZY_WORLD, {"preset": "second"}),
     "metaenvs/KrazyWorldSecondDemo-v0": (KRAZY_WORLD, {"preset": "second-demo"}),
     "metaenvs/ExplorationBandit-v0": (EXPLORATION_BANDIT, {}),
+    "metaenvs/PointCorners-v0": (POINT_CORNERS, {}),
+    "metaenvs/GridCorners-v0": (GRID_CORNERS, {}),
+    "metaenvs/TabularMDP-v0": (TABULAR_MDP, {}),
+    "metaenvs/Bandit-v0": (BANDIT, {}),
     **{f"metaenvs/{name}-v0": (LOCOMOTION, {"setting": name}) for name in LOCOMOTION_SETTINGS},
 }
 """Id to (module:family, arguments); the classes are the family's name with Env or VectorEnv."""

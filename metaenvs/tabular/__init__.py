@@ -1,0 +1,1 @@
+"""Tabular worlds: random Markov decision processes and bandits, with exact values."""

@@ -251,7 +251,8 @@ def update(
     def gradients(rows: Tensor) -> tuple[Tensor, ...]:
         terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
         loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
-        return terms.detach(), *torch.autograd.grad(loss, parameters)
+        # A family without categories never reads the encoder's table of them.
+        return terms.detach(), *torch.autograd.grad(loss, parameters, materialize_grads=True)
 
     totals = torch.zeros(4)
     for _ in range(config.epochs):

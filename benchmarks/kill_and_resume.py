@@ -2,8 +2,8 @@
 
 ``python benchmarks/kill_and_resume.py [KILLS] [SECONDS_BETWEEN_CHECKPOINTS]``: E-RL² on Krazy
 World (easy) is trained once undisturbed and once killed with signal 9 KILLS (20) times, each time
-at a moment drawn from the whole of its life, start of the interpreter included, and taken up again
-by ``metaenvs train --resume``. Ends with status 1 if a file differs.
+at a random moment, the start of the process included, and taken up again by ``metaenvs train
+--resume``. Ends with status 1 if a file differs.
 """
 
 import csv
@@ -40,6 +40,7 @@ def results(folder):
 
 
 def main():
+    """Train, kill, compare."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     every = sys.argv[2] if len(sys.argv) > 2 else "0.05"
     rng = np.random.default_rng()
@@ -48,15 +49,18 @@ def main():
         quiet = {"stdout": subprocess.DEVNULL}
         new = [*TRAIN, *RUN, *STEPS, "--checkpoint-every", every, "--out"]
         begun = time.monotonic()
-        subprocess.run([*new, whole], check=True, **quiet)
+        with subprocess.Popen([*new, whole], **quiet) as process:
+            while not iterations(whole) and process.poll() is None:
+                time.sleep(0.01)
+            start = time.monotonic() - begun
         life = time.monotonic() - begun
-        print(f"undisturbed: {iterations(whole)} iterations in {life:.1f} s")
+        print(f"undisturbed: {iterations(whole)} iterations in {life:.1f} s, start {start:.1f} s")
         done = 0
         while done < kills and not (cut / PARAMETERS).exists():
             command = [*TRAIN, "--resume", cut] if (cut / "config.json").exists() else [*new, cut]
             with subprocess.Popen(command, **quiet) as process:
-                moment = rng.uniform(0, min(life, 6.0))
-                time.sleep(moment)
+                moment = rng.uniform(0, start + min((life - start) / kills, start))
+                time.sleep(moment)  # never enough in sum to come to the run's end
                 if process.poll() is not None:
                     break
                 process.kill()

@@ -45,7 +45,7 @@ def test_going_on_leaves_the_file_of_an_undisturbed_run(tmp_path: Path) -> None:
 def test_a_file_without_the_lines_before_the_checkpoint_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 1, 2)
     before = (tmp_path / METRICS).read_bytes()
-    with pytest.raises(ValueError, match="should hold the 3 iterations.*it holds 2"):
+    with pytest.raises(ValueError, match=r"should hold the 3 iterations.*it holds 2"):
         MetricsFile(tmp_path, 3)
     assert (tmp_path / METRICS).read_bytes() == before
     (tmp_path / METRICS).unlink()

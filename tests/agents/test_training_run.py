@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
     """As ``benchmarks/kill_and_resume.py``, with fewer kills."""
-    longer = dataclasses.replace(SMALL, total_env_steps=80_000)
+    longer = dataclasses.replace(SMALL, total_env_steps=24_000)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
         create_run(folder, "rl2", longer, OFTEN)
@@ -72,7 +72,7 @@ def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
             while not (cut / METRICS).exists() or (cut / METRICS).stat().st_mtime_ns == before:
                 assert process.poll() is None
                 time.sleep(0.001)
-            time.sleep(rng.uniform(0, 0.2))
+            time.sleep(rng.uniform(0, 0.1))
             process.kill()
         assert not (cut / PARAMETERS).exists(), "the run is too short to be cut off"
     train_run(cut)

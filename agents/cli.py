@@ -66,6 +66,7 @@ def _parser(resuming: bool) -> argparse.ArgumentParser:
 
     training = commands.add_parser(
         "train",
+        allow_abbrev=False,  # --seed is the agent's own, not short for --seeds
         help="train an agent on a family",
         description="metaenvs train AGENT ENV_ID [--out FOLDER] [the agent's options]; "
         "metaenvs train AGENT ENV_ID --help-agent names these; "
@@ -137,6 +138,12 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="0: after every iteration (default: 60)",
     )
+    training.add_argument(
+        "--seeds", type=int, metavar="N", help="train N runs, with --seed and the N - 1 after it"
+    )
+    training.add_argument(
+        "--processes", type=int, default=1, help="how many of these runs at the same time"
+    )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
 
@@ -180,6 +187,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
 
     import tyro
 
+    from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
     from agents.runs import RunOptions, create_run
 
@@ -198,9 +206,17 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     )
     config = dataclasses.replace(config, env_id=given.env_id, env_arguments=env_arguments)
     short_id = given.env_id.split("/")[-1]
-    folder = given.out or Path("runs") / f"{entry.name}-{short_id}-seed{config.seed}"
+    name = f"{entry.name}-{short_id}-seed{config.seed}"
+    if given.seeds is not None:
+        name += f"-to-{config.seed + given.seeds - 1}"
+    folder = given.out or Path("runs") / name
     entry.new_module(config)  # refuses what does not fit before a file is written
-    create_run(folder, entry.name, config, options)
+    if given.seeds is None:
+        create_run(folder, entry.name, config, options)
+    else:
+        seeds = range(config.seed, config.seed + given.seeds)
+        fields = dataclasses.asdict(config)
+        create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
     _train_folder(folder)
 
 
@@ -214,8 +230,13 @@ def _resume(given: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _train_folder(folder: Path) -> None:
+    from agents.many_runs import has_manifest, train_runs
     from agents.training_run import train_run
 
+    if has_manifest(folder):
+        runs = train_runs(folder)
+        print(f"Trained; {len(runs)} runs are in {folder}. Next: metaenvs evaluate {runs[0]}")
+        return
     train_run(folder)
     print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
 

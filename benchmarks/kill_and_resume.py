@@ -20,7 +20,7 @@ from agents.runs import PARAMETERS
 
 TRAIN = [sys.executable, "-m", "agents.cli", "train"]
 RUN = ["e-rl2", "metaenvs/KrazyWorldEasy-v0", "--num-envs", "16", "--hidden-size", "16"]
-STEPS = ["--total-env-steps", "600000"]
+STEPS = ["--total-env-steps", "1000000"]
 
 
 def iterations(folder):
@@ -59,7 +59,7 @@ def main():
         while done < kills and not (cut / PARAMETERS).exists():
             command = [*TRAIN, "--resume", cut] if (cut / "config.json").exists() else [*new, cut]
             with subprocess.Popen(command, **quiet) as process:
-                moment = rng.uniform(0, start + min((life - start) / kills, start))
+                moment = rng.uniform(0, start + min((life - start) / (2 * kills), start))
                 time.sleep(moment)  # never enough in sum to come to the run's end
                 if process.poll() is not None:
                     break

@@ -30,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("metaenvs").setLevel(logging.INFO)
-    parser = _parser()
-    given, rest = parser.parse_known_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(resuming=any(word.split("=")[0] == "--resume" for word in words))
+    given, rest = parser.parse_known_args(words)
     if rest and given.command != "train":
         parser.error(f"{given.command} does not know {' '.join(rest)}")
     try:
@@ -48,12 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        print(f"metaenvs {given.command}: interrupted.", file=sys.stderr)
+        hint = " metaenvs train --resume FOLDER goes on." if given.command == "train" else ""
+        print(f"metaenvs {given.command}: interrupted.{hint}", file=sys.stderr)
         return 130
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(resuming: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="metaenvs", description="Task families and reference agents for meta-RL."
     )
@@ -64,22 +66,17 @@ def _parser() -> argparse.ArgumentParser:
 
     training = commands.add_parser(
         "train",
+        allow_abbrev=False,  # --seed is the agent's own, not short for --seeds
         help="train an agent on a family",
         description="metaenvs train AGENT ENV_ID [--out FOLDER] [the agent's options]; "
-        "metaenvs train AGENT ENV_ID --help-agent names these.",
+        "metaenvs train AGENT ENV_ID --help-agent names these; "
+        "metaenvs train --resume FOLDER lets a run go on that was cut off.",
     )
-    training.add_argument("agent", metavar="AGENT")
-    training.add_argument("env_id", metavar="ENV_ID")
-    training.add_argument("--out", type=Path, help="folder of the run (default: runs/...)")
-    training.add_argument("--env-arguments", default="{}", help="the family's arguments, as JSON")
-    training.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="threads of the updates; the result depends on them to rounding only",
-    )
-    training.add_argument("--help-agent", action="store_true", help="the agent's own options")
-    training.set_defaults(run=_train)
+    if resuming:
+        training.add_argument("--resume", type=Path, required=True, metavar="FOLDER")
+        training.set_defaults(run=_resume)
+    else:
+        _add_training_options(training)
 
     evaluating = commands.add_parser(
         "evaluate", help="let a trained agent adapt to tasks it never met"
@@ -123,6 +120,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_training_options(training: argparse.ArgumentParser) -> None:
+    training.add_argument("agent", metavar="AGENT")
+    training.add_argument("env_id", metavar="ENV_ID")
+    training.add_argument("--out", type=Path, help="folder of the run (default: runs/...)")
+    training.add_argument("--env-arguments", default="{}", help="the family's arguments, as JSON")
+    training.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of the updates; the result depends on them to rounding only",
+    )
+    training.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="0: after every iteration (default: 60)",
+    )
+    training.add_argument(
+        "--seeds", type=int, metavar="N", help="train N runs, with --seed and the N - 1 after it"
+    )
+    training.add_argument(
+        "--processes", type=int, default=1, help="how many of these runs at the same time"
+    )
+    training.add_argument("--help-agent", action="store_true", help="the agent's own options")
+    training.set_defaults(run=_train)
+
+
 def _list(given: argparse.Namespace, rest: list[str]) -> None:
     from agents.registry import AGENT_NAMES
     from metaenvs.registration import IDS
@@ -160,20 +185,15 @@ def _read_env_arguments(text: str) -> dict[str, Any]:
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
     import dataclasses
 
-    import torch
     import tyro
 
-    from agents.allocator import keep_freed_memory
-    from agents.progress import show_progress
+    from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
-    from agents.runs import MetricsFile, create_run, save_parameters
+    from agents.runs import RunOptions, create_run
 
     entry = find_agent(given.agent)
     _check_id(given.env_id)
-    if given.threads < 1:
-        raise ValueError(f"--threads must be at least 1, got {given.threads}.")
-    keep_freed_memory()
-    torch.set_num_threads(1)  # of one operation: those here are too small to be divided
+    options = RunOptions(given.threads, given.checkpoint_every)
     env_arguments = _read_env_arguments(given.env_arguments)
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
     if given.help_agent:
@@ -186,21 +206,38 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     )
     config = dataclasses.replace(config, env_id=given.env_id, env_arguments=env_arguments)
     short_id = given.env_id.split("/")[-1]
-    folder = given.out or Path("runs") / f"{entry.name}-{short_id}-seed{config.seed}"
-    entry.restore(dataclasses.asdict(config))  # refuses what does not fit before a file is written
-    create_run(folder, entry.name, config)
-    metrics_file = MetricsFile(folder)
-    try:
-        with show_progress(f"{entry.name} on {short_id}", config.total_env_steps) as progress:
+    name = f"{entry.name}-{short_id}-seed{config.seed}"
+    if given.seeds is not None:
+        name += f"-to-{config.seed + given.seeds - 1}"
+    folder = given.out or Path("runs") / name
+    entry.new_module(config)  # refuses what does not fit before a file is written
+    if given.seeds is None:
+        create_run(folder, entry.name, config, options)
+    else:
+        seeds = range(config.seed, config.seed + given.seeds)
+        fields = dataclasses.asdict(config)
+        create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
+    _train_folder(folder)
 
-            def report(metrics: dict[str, float]) -> None:
-                metrics_file.write(metrics)
-                progress(metrics)
 
-            module = entry.train(config, report, given.threads)
-    finally:
-        metrics_file.close()
-    save_parameters(folder, module)
+def _resume(given: argparse.Namespace, rest: list[str]) -> None:
+    if rest:
+        raise ValueError(
+            f"--resume lets a run go on as it was begun, and takes no more: leave out "
+            f"{' '.join(rest)}."
+        )
+    _train_folder(given.resume)
+
+
+def _train_folder(folder: Path) -> None:
+    from agents.many_runs import has_manifest, train_runs
+    from agents.training_run import train_run
+
+    if has_manifest(folder):
+        runs = train_runs(folder)
+        print(f"Trained; {len(runs)} runs are in {folder}. Next: metaenvs evaluate {runs[0]}")
+        return
+    train_run(folder)
     print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
 
 
@@ -215,9 +252,10 @@ def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
     from agents.evaluation.reference_agents import RandomAgent
     from agents.evaluation.scores import returns_of_agents
     from agents.evaluation.table import write_table
+    from agents.metrics_file import METRICS
     from agents.pictures import film_trial, plot_learning, save_film, save_strip
     from agents.registry import find_agent
-    from agents.runs import METRICS, load_parameters, read_config
+    from agents.runs import load_parameters, read_config
 
     for name in ("num_tasks", "rollouts", "episodes"):
         value = getattr(given, name)

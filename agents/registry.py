@@ -6,7 +6,10 @@ import dataclasses
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.training_state import TrainingState
 
 __all__ = ["AGENT_NAMES", "AgentEntry", "find_agent"]
 
@@ -20,16 +23,32 @@ class AgentEntry:
     """Its frozen dataclass."""
     defaults: dict[str, Any]
     """Fields that this name sets."""
+    start: Callable[[Any], TrainingState[Any]]
+    """Configuration to a training that has not begun."""
     train: Callable[..., Any]
-    """``train(config, report, threads)`` answers a module with parameters."""
-    restore: Callable[[dict[str, Any]], Any]
-    """Configuration to an untrained module of the same shape."""
+    """``train(config, report, threads, state, keep)`` answers a module with parameters."""
+    new_module: Callable[[Any], Any]
+    """Configuration to an untrained module."""
     adaptive: Callable[..., Any]
     """``adaptive(module, name)`` answers an agent for the evaluation protocol."""
 
     def configure(self, fields: dict[str, Any]) -> Any:
         """The configuration with some fields set."""
         return self.config(**{**self.defaults, **fields})
+
+    def read(self, fields: dict[str, Any]) -> Any:
+        """The configuration that a run's folder holds; ValueError if it is another agent's."""
+        known = {field.name for field in dataclasses.fields(self.config)}
+        if set(fields) != known:
+            raise ValueError(
+                f"The run's configuration does not fit {self.name}: expected {sorted(known)}, "
+                f"got {sorted(fields)}."
+            )
+        return self.config(**fields)
+
+    def restore(self, fields: dict[str, Any]) -> Any:
+        """The untrained module of the configuration that a run's folder holds."""
+        return self.new_module(self.read(fields))
 
 
 AGENT_NAMES = {
@@ -53,20 +72,12 @@ def find_agent(name: str) -> AgentEntry:
     from agents import rl2
     from agents.recurrent_agent import RecurrentAgent
 
-    def restore(fields: dict[str, Any]) -> Any:
-        known = {field.name for field in dataclasses.fields(rl2.RL2Config)}
-        if set(fields) != known:
-            raise ValueError(
-                f"The run's configuration does not fit {name}: expected {sorted(known)}, "
-                f"got {sorted(fields)}."
-            )
-        return rl2.new_policy(rl2.RL2Config(**fields))
-
     return AgentEntry(
         name=name,
         config=rl2.RL2Config,
         defaults={"explore_episodes": 3} if name == "e-rl2" else {},
+        start=rl2.start,
         train=rl2.train,
-        restore=restore,
+        new_module=rl2.new_policy,
         adaptive=RecurrentAgent,
     )

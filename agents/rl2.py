@@ -31,8 +31,9 @@ from agents.ppo import clipped_surrogate, standardise
 from agents.returns import explore_mask, generalised_advantages
 from agents.rollouts import Act, Inputs, Trials, collect_trials, pack
 from agents.threads import in_threads
+from agents.training_state import TrainingState
 
-__all__ = ["RL2Config", "RL2Policy", "make_env", "new_policy", "train"]
+__all__ = ["RL2Config", "RL2Policy", "make_env", "new_policy", "start", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +250,8 @@ def update(
     def gradient(rows: Tensor) -> Tensor:
         terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
         loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
-        parts = torch.autograd.grad(loss, parameters)
+        # A family without categories never reads the encoder's table of them.
+        parts = torch.autograd.grad(loss, parameters, materialize_grads=True)
         return torch.cat([terms.detach(), *(part.flatten() for part in parts)])
 
     totals = torch.zeros(4)
@@ -268,10 +270,37 @@ def update(
     return dict(zip(("policy", "value", "entropy", "divergence"), mean_terms, strict=True))
 
 
+def start(config: RL2Config) -> TrainingState[RL2Policy]:
+    """A training before its first iteration."""
+    env = make_env(config)
+    policy = new_policy(config, env)
+    _, action_seed, batch_seed, _ = np.random.SeedSequence(config.seed).spawn(4)
+    return TrainingState(
+        module=policy,
+        optimiser=torch.optim.Adam(
+            policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
+        ),
+        generators={
+            name: torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+            for name, seed in (("action", action_seed), ("batch", batch_seed))
+        },
+        env=env,
+    )
+
+
+def row_seeds(config: RL2Config) -> list[int]:
+    """Seeds of the environment's rows."""
+    env_seed = np.random.SeedSequence(config.seed).spawn(4)[3]
+    seeds: list[int] = env_seed.generate_state(config.num_envs, np.uint64).tolist()
+    return seeds
+
+
 def train(
     config: RL2Config,
     report: Callable[[dict[str, float]], None] = lambda metrics: None,
     threads: int = 1,
+    state: TrainingState[RL2Policy] | None = None,
+    keep: Callable[[TrainingState[RL2Policy]], None] = lambda state: None,
 ) -> RL2Policy:
     """Train until ``config.total_env_steps``.
 
@@ -279,27 +308,25 @@ def train(
         config: What to train, on what, for how long.
         report: Called after each iteration with its metrics.
         threads: How many the updates use; the result depends on it to rounding only.
+        state: What to go on from; None begins. It is brought forward in place.
+        keep: Called with the state after each iteration, when it is whole.
 
     Returns:
         The trained policy.
 
     Raises:
-        FloatingPointError: A loss that is not finite; the message says at which step.
+        FloatingPointError: A loss or a parameter that is not finite; the message says after which
+            step.
+        ValueError: A reward that is not finite.
     """
-    env = make_env(config)
-    _, action_seed, batch_seed, env_seed = np.random.SeedSequence(config.seed).spawn(4)
-    action_generator, batch_generator = (
-        torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-        for seed in (action_seed, batch_seed)
-    )
-    policy = new_policy(config, env)
-    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
-    row_seeds: list[int] | None = env_seed.generate_state(config.num_envs, np.uint64).tolist()
-    num_env_steps, iteration, started = 0, 0, time.perf_counter()
+    state = state or start(config)
+    policy, env = state.module, state.env
+    action_generator, batch_generator = state.generators["action"], state.generators["batch"]
+    started = time.perf_counter() - state.seconds
 
-    while num_env_steps < config.total_env_steps:
-        remaining = 1.0 - num_env_steps / config.total_env_steps
-        for group in optimiser.param_groups:
+    while state.env_steps < config.total_env_steps:
+        remaining = 1.0 - state.env_steps / config.total_env_steps
+        for group in state.optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.1 + 0.9 * remaining)
         begun = time.perf_counter()
         trials = collect_trials(
@@ -307,32 +334,28 @@ def train(
             policy.acting(lambda: policy.action.noise(config.num_envs, action_generator)),
             policy.encoder.prepare,
             policy.memory.start(config.num_envs),
-            seed=row_seeds,
+            seed=row_seeds(config) if state.iteration == 0 else None,
         )
-        row_seeds = None
         collected = time.perf_counter()
         losses = update(
             policy,
-            optimiser,
+            state.optimiser,
             trials,
             config,
             config.entropy_weight * remaining,
             batch_generator,
             threads,
         )
-        num_env_steps += trials.num_steps
-        iteration += 1
-        if not all(np.isfinite(value) for value in losses.values()):
-            raise FloatingPointError(
-                f"A loss is not finite after {num_env_steps} env steps: {losses}. "
-                "A smaller learning_rate usually mends it."
-            )
-        returns = trials.episode_returns(config.episodes_per_trial)
         now = time.perf_counter()
+        state.env_steps += trials.num_steps
+        state.iteration += 1
+        state.seconds = now - started
+        check_finite(policy, losses, state.env_steps)
+        returns = trials.episode_returns(config.episodes_per_trial)
         report(
             {
-                "iteration": iteration,
-                "env_steps": num_env_steps,
+                "iteration": state.iteration,
+                "env_steps": state.env_steps,
                 "train/return": float(returns.sum(1).mean()),
                 **{
                     f"train/return_episode_{episode + 1}": float(returns[:, episode].mean())
@@ -340,11 +363,26 @@ def train(
                 },
                 "train/trial_length": trials.num_steps / config.num_envs,
                 **{f"loss/{name}": value for name, value in losses.items()},
-                "time/env_steps_per_second": num_env_steps / (now - started),
+                "time/env_steps_per_second": state.env_steps / state.seconds,
                 "time/rollout": collected - begun,
                 "time/update": now - collected,
-                "time/elapsed": now - started,
+                "time/elapsed": state.seconds,
             }
         )
+        keep(state)
     env.close()
     return policy
+
+
+def check_finite(policy: RL2Policy, losses: dict[str, float], env_steps: int) -> None:
+    """FloatingPointError where training has left the finite numbers, before that is kept."""
+    mend = "A smaller learning_rate usually mends it."
+    if not all(np.isfinite(value) for value in losses.values()):
+        raise FloatingPointError(
+            f"A loss is not finite after {env_steps} env steps: {losses}. {mend}"
+        )
+    for name, parameter in policy.named_parameters():
+        if not parameter.isfinite().all():
+            raise FloatingPointError(
+                f"Parameter {name} is not finite after {env_steps} env steps. {mend}"
+            )

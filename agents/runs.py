@@ -1,37 +1,75 @@
-"""The folder of a run: configuration, metrics, checkpoint."""
+"""The folder of a run: its configuration, options and trained parameters."""
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-__all__ = ["MetricsFile", "create_run", "load_parameters", "read_config", "save_parameters"]
+from agents.whole_file import write_whole
 
-CONFIG, PARAMETERS, METRICS = "config.json", "parameters.safetensors", "metrics.csv"
+__all__ = [
+    "RunOptions",
+    "create_run",
+    "is_finished",
+    "load_parameters",
+    "read_config",
+    "read_options",
+    "save_parameters",
+]
+
+CONFIG, PARAMETERS = "config.json", "parameters.safetensors"
 FORMAT_VERSION = 1
 
 
-def create_run(folder: Path, agent: str, config: Any) -> None:
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out; what it learns depends on these to rounding only."""
+
+    threads: int = 1
+    """Of the updates. A run that goes on uses as many, which makes it exact."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints; 0 for one after each iteration."""
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, got {self.threads}.")
+        if not 0 <= self.checkpoint_every < float("inf"):
+            raise ValueError(
+                f"--checkpoint-every must be seconds from 0 on, got {self.checkpoint_every}."
+            )
+
+
+def create_run(folder: Path, agent: str, config: Any, options: RunOptions) -> None:
     """Make the folder of a run and write its resolved configuration.
 
     Raises:
         FileExistsError: The folder holds a run already; nothing is touched.
+        OSError: It may not be written, or the disk is full.
     """
     if (folder / CONFIG).exists():
-        raise FileExistsError(f"{folder} holds a run already; choose another --out or remove it.")
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"format_version": FORMAT_VERSION, "agent": agent, "config": asdict(config)}
-    _write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+        raise FileExistsError(
+            f"{folder} holds a run already; choose another --out or remove it, or let it go on: "
+            f"metaenvs train --resume {folder}"
+        )
+    content = {
+        "format_version": FORMAT_VERSION,
+        "agent": agent,
+        "config": asdict(config),
+        "options": asdict(options),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise OSError(
+            f"The run's folder {folder} cannot be written: {error}. Choose another --out."
+        ) from error
 
 
 def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -40,30 +78,24 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
     Raises:
         ValueError: The folder holds no run, or one of a newer version of this package.
     """
-    path = folder / CONFIG
-    if not path.exists():
-        raise ValueError(f"{folder} holds no run: it has no {CONFIG}.")
-    try:
-        content = json.loads(path.read_text())
-        version, agent, config = (content[key] for key in ("format_version", "agent", "config"))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a run: {error!r}.") from error
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format {version}, this package reads up to {FORMAT_VERSION}; update it."
-        )
-    return agent, config
+    content = _read(folder)
+    return content["agent"], content["config"]
+
+
+def read_options(folder: Path) -> RunOptions:
+    """How a run is carried out; as :func:`read_config` otherwise."""
+    return RunOptions(**_read(folder).get("options", {}))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run has been trained to its end."""
+    return (folder / PARAMETERS).exists()
 
 
 def save_parameters(folder: Path, module: nn.Module) -> None:
-    """Write a module's parameters, whole or not at all."""
-    temporary = folder / f"{PARAMETERS}.partial"
+    """Write a module's parameters, whole or not at all; OSError where that fails."""
     tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
-    try:
-        save_file(tensors, temporary, {"format_version": str(FORMAT_VERSION)})
-        temporary.replace(folder / PARAMETERS)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(folder / PARAMETERS, save(tensors, {"format_version": str(FORMAT_VERSION)}))
 
 
 def load_parameters(folder: Path, module: nn.Module) -> None:
@@ -74,43 +106,27 @@ def load_parameters(folder: Path, module: nn.Module) -> None:
     """
     path = folder / PARAMETERS
     if not path.exists():
-        raise ValueError(f"{folder} holds no trained parameters: it has no {PARAMETERS}.")
+        raise ValueError(
+            f"{folder} holds no trained parameters: it has no {PARAMETERS}. If the run was cut "
+            f"off, `metaenvs train --resume {folder}` takes it to its end."
+        )
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit this run's network: {error}") from error
 
 
-class MetricsFile:
-    """Appends metrics to the run's CSV, a line each, flushed.
-
-    Args:
-        folder: The run's folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = open(folder / METRICS, "w", newline="")  # noqa: SIM115
-        self._writer: csv.DictWriter[str] | None = None
-
-    def write(self, metrics: Mapping[str, float]) -> None:
-        """Append one line; the first decides the columns."""
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(metrics))
-            self._writer.writeheader()
-        self._writer.writerow(metrics)
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    temporary = Path(name)
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.exists():
+        raise ValueError(f"{folder} holds no run: it has no {CONFIG}.")
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        content: dict[str, Any] = json.loads(path.read_text())
+        version, _, _ = (content[key] for key in ("format_version", "agent", "config"))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the configuration of a run: {error!r}.") from error
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {version}, this package reads up to {FORMAT_VERSION}; update it."
+        )
+    return content

@@ -12,7 +12,8 @@ import numpy as np
 
 from agents.evaluation.scores import AgentReturns, returns_of_agents
 from agents.evaluation.table import EvaluationRow, read_table
-from agents.runs import METRICS, read_config
+from agents.metrics_file import METRICS
+from agents.runs import read_config
 
 __all__ = ["Comparison", "compare_runs", "label_runs"]
 

@@ -27,7 +27,7 @@ from agents.evaluation.statistics import (
     mean,
     probability_of_improvement,
 )
-from agents.evaluation.whole_file import write_whole
+from agents.whole_file import write_whole
 
 __all__ = ["report_page", "write_report"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.whole_file import write_whole
+from agents.whole_file import write_whole
 
 __all__ = ["EvaluationRow", "read_table", "returns_by_episode", "write_table"]
 

@@ -135,3 +135,68 @@ def test_another_agents_package_is_told_apart(
     monkeypatch.delattr("agents.DISTRIBUTION")
     assert main(["list"]) == 1
     assert "top-level package 'agents'" in capsys.readouterr().err
+
+
+def test_resume_takes_a_cut_off_run_to_its_end(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((run / "config.json").read_bytes())
+    assert main(["evaluate", str(folder)]) == 1
+    assert f"`metaenvs train --resume {folder}` takes it to its end" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert "Next: metaenvs evaluate" in capsys.readouterr().out
+    assert (folder / PARAMETERS).read_bytes() == (run / PARAMETERS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "/nowhere"], "holds no run"),
+        (["--resume", "/nowhere", "--seed", "3"], "leave out --seed 3"),
+        (["rl2", BANDIT, "--threads", "0"], "--threads must be at least 1, got 0"),
+        (["rl2", BANDIT, "--checkpoint-every", "-1"], "seconds from 0 on, got -1.0"),
+    ],
+)
+def test_how_a_run_is_carried_out_is_checked(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    folder = tmp_path / "file" / "run"
+    assert main(["train", "rl2", BANDIT, "--out", str(folder), *QUICK]) == 1
+    told = capsys.readouterr().err.strip()
+    assert f"The run's folder {folder} cannot be written" in told
+    assert "Choose another --out." in told
+    assert told.count("\n") == 0
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_damaged_checkpoint_is_one_clear_line_and_stays(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((run / "config.json").read_bytes())
+    (folder / "checkpoint.safetensors").write_bytes(b"half")
+    assert main(["train", "--resume", str(folder)]) == 1
+    told = capsys.readouterr().err.strip()
+    assert "checkpoint.safetensors is damaged" in told
+    assert told.count("\n") == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.safetensors",
+        "config.json",
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.evaluation.whole_file import write_whole
+from agents.whole_file import write_whole
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

@@ -1,0 +1,178 @@
+"""Runs that differ in the seed alone, trained in parallel processes, with a manifest of them.
+
+The manifest says what there is to do. What is done is read from the folders of the runs, so that
+the two cannot disagree after a kill.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from agents.registry import find_agent
+from agents.runs import CONFIG, RunOptions, create_run, is_finished
+from agents.whole_file import write_whole
+
+__all__ = ["Manifest", "create_runs", "has_manifest", "train_runs"]
+
+MANIFEST, LOG = "manifest.json", "log.txt"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What there is to do."""
+
+    agent: str
+    """Its name."""
+    config: dict[str, Any]
+    """Its configuration, whose seed counts for none of the runs."""
+    options: RunOptions
+    """Of each run."""
+    seeds: Sequence[int]
+    """One for each run, whose folder is ``seed`` and that number."""
+    processes: int
+    """How many runs are trained at the same time."""
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise ValueError("--seeds must be at least 1.")
+        if self.processes < 1:
+            raise ValueError(f"--processes must be at least 1, got {self.processes}.")
+
+
+def create_runs(folder: Path, manifest: Manifest) -> None:
+    """Make the folder of some runs and write their manifest.
+
+    Raises:
+        FileExistsError: The folder holds runs already; nothing is touched.
+        OSError: It may not be written, or the disk is full.
+    """
+    for name in (MANIFEST, CONFIG):
+        if (folder / name).exists():
+            raise FileExistsError(
+                f"{folder} holds runs already; choose another --out or remove it, or let them go "
+                f"on: metaenvs train --resume {folder}"
+            )
+    content = {"format_version": FORMAT_VERSION, **asdict(manifest)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / MANIFEST, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise OSError(
+            f"The folder {folder} cannot be written: {error}. Choose another --out."
+        ) from error
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether the folder is that of several runs."""
+    return (folder / MANIFEST).exists()
+
+
+def train_runs(folder: Path, tell: Callable[[str], None] = print) -> list[Path]:
+    """Train the runs of a manifest to their ends, each from where it was cut off.
+
+    Finished runs are left alone. What a run says goes to its ``log.txt``. The processes end when
+    this one does, whatever ends it.
+
+    Args:
+        folder: As :func:`create_runs` made it.
+        tell: Is given a line where a run begins and where it ends.
+
+    Returns:
+        The folders of the runs.
+
+    Raises:
+        ChildProcessError: Some runs were not finished; the message says which and why. The others
+            were, and the next call trains those again.
+        ValueError: The manifest is damaged, or of a newer version of this package.
+    """
+    manifest = _read_manifest(folder)
+    entry = find_agent(manifest.agent)
+    runs = [folder / f"seed{seed}" for seed in manifest.seeds]
+    for seed, run in zip(manifest.seeds, runs, strict=True):
+        if not (run / CONFIG).exists():
+            config = entry.read({**manifest.config, "seed": seed})
+            create_run(run, manifest.agent, config, manifest.options)
+    to_do = [run for run in runs if not is_finished(run)]
+    tell(f"{len(runs) - len(to_do)} of {len(runs)} runs are finished")
+    context = multiprocessing.get_context("spawn")
+    working: dict[Any, tuple[Any, Path]] = {}
+    failures: list[str] = []
+    try:
+        while to_do or working:
+            while to_do and len(working) < manifest.processes:
+                run = to_do.pop(0)
+                process = context.Process(target=_work, args=(run, manifest.processes))
+                process.start()
+                working[process.sentinel] = process, run
+                tell(f"{run.name} begins, or goes on")
+            for sentinel in wait(list(working)):
+                process, run = working.pop(sentinel)
+                process.join()
+                if process.exitcode:
+                    failures.append(f"{run.name} {_how_it_ended(process.exitcode, run / LOG)}")
+                    tell(failures[-1])
+                else:
+                    tell(f"{run.name} is finished")
+    finally:
+        for process, _ in working.values():
+            process.kill()
+    if failures:
+        raise ChildProcessError(
+            f"{len(failures)} of {len(runs)} runs did not come to their end: "
+            f"{'; '.join(failures)}. `metaenvs train --resume {folder}` lets them go on."
+        )
+    return runs
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text())
+        version = content.pop("format_version")
+        if version > FORMAT_VERSION:
+            raise ValueError(
+                f"{path} has format {version}, this package reads up to {FORMAT_VERSION}; "
+                "update it."
+            )
+        return Manifest(**{**content, "options": RunOptions(**content["options"])})
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no manifest of runs: {error!r}.") from error
+
+
+def _how_it_ended(status: int, log: Path) -> str:
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return f"failed: {lines[-1] if lines else f'status {status}'} (see {log})"
+
+
+def _work(run: Path, processes: int) -> None:
+    """Train one run, in a process of its own."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Numba reads it at its import: without, each process would start a thread for every core.
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    with open(run / LOG, "ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    from agents.cli import main
+
+    sys.exit(main(["train", "--resume", str(run)]))
+
+
+def _end_with_parent() -> None:
+    """A process that outlived the command would train on unseen, and bar the way to --resume."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,102 @@
+"""Training what a run's folder says, from its start or from where it was cut off."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.allocator import keep_freed_memory
+from agents.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
+from agents.metrics_file import METRICS, MetricsFile
+from agents.progress import show_progress
+from agents.registry import find_agent
+from agents.runs import (
+    CONFIG,
+    PARAMETERS,
+    is_finished,
+    read_config,
+    read_options,
+    save_parameters,
+)
+from agents.training_state import TrainingState
+from agents.whole_file import remove_partial
+
+__all__ = ["train_run"]
+
+LOGGER = logging.getLogger("metaenvs.training")
+
+
+def train_run(folder: Path) -> None:
+    """Train a run to its end, from its checkpoint if it has one; nothing to do if it is finished.
+
+    On a CPU the parameters are, bit for bit, those of a run that was never cut off, and so are
+    the metrics but for the columns of time. The process is told to divide no single operation
+    among threads (``torch.set_num_threads``).
+
+    Raises:
+        BlockingIOError: Another process trains this run.
+        FloatingPointError, ValueError: As the agent's ``train``; the last checkpoint stays.
+        OSError: The folder is full or may not be written; the last checkpoint stays.
+        ValueError: The folder holds no run, or its checkpoint or metrics are not this run's.
+    """
+    agent, fields = read_config(folder)
+    options = read_options(folder)
+    entry = find_agent(agent)
+    config = entry.read(fields)
+    keep_freed_memory()
+    torch.set_num_threads(1)  # of one operation: those here are too small to be divided
+    with _alone(folder):
+        if is_finished(folder):
+            return
+        for name in (CHECKPOINT, METRICS, PARAMETERS):
+            remove_partial(folder / name)
+        state = entry.start(config)
+        if (folder / CHECKPOINT).exists():
+            read_checkpoint(folder, state, agent, fields)
+        keepable = hasattr(state.env.unwrapped, "get_state")
+        if not keepable:
+            LOGGER.warning(
+                "%s has no get_state and set_state: no checkpoints are written, and a run that "
+                "is cut off begins anew.",
+                fields["env_id"],
+            )
+        kept_at = time.monotonic()
+
+        def keep(state: TrainingState[Any]) -> None:
+            nonlocal kept_at
+            if keepable and time.monotonic() - kept_at >= options.checkpoint_every:
+                write_checkpoint(folder, state, agent, fields)
+                kept_at = time.monotonic()
+
+        metrics_file = MetricsFile(folder, state.iteration)
+        title = f"{agent} on {fields['env_id'].split('/')[-1]}"
+        try:
+            with show_progress(title, config.total_env_steps) as progress:
+
+                def report(metrics: dict[str, float]) -> None:
+                    metrics_file.write(metrics)
+                    progress(metrics)
+
+                module = entry.train(config, report, options.threads, state, keep)
+        finally:
+            metrics_file.close()
+        save_parameters(folder, module)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training the same run; the system frees it when this one ends."""
+    with open(folder / CONFIG) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"{folder} is being trained by another process.") from error
+        yield

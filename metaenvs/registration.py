@@ -10,6 +10,8 @@ __all__ = ["IDS", "register_all"]
 
 KRAZY_WORLD = "metaenvs.krazy_world.env:KrazyWorld"
 EXPLORATION_BANDIT = "metaenvs.exploration_bandit:ExplorationBandit"
+POINT_CORNERS = "metaenvs.corners.point_corners:PointCorners"
+GRID_CORNERS = "metaenvs.corners.grid_corners:GridCorners"
 LOCOMOTION = "metaenvs.locomotion.env:Locomotion"
 LOCOMOTION_SETTINGS = (
     "CaDMHalfCheetah", "CaDMAnt", "CaDMCrippledHalfCheetah", "CaDMSlimHumanoid",
@@ -34,6 +36,8 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/KrazyWorldSecond-v0": (KRAZY_WORLD, {"preset": "second"}),
     "metaenvs/KrazyWorldSecondDemo-v0": (KRAZY_WORLD, {"preset": "second-demo"}),
     "metaenvs/ExplorationBandit-v0": (EXPLORATION_BANDIT, {}),
+    "metaenvs/PointCorners-v0": (POINT_CORNERS, {}),
+    "metaenvs/GridCorners-v0": (GRID_CORNERS, {}),
     **{f"metaenvs/{name}-v0": (LOCOMOTION, {"setting": name}) for name in LOCOMOTION_SETTINGS},
 }
 """Id to (module:family, arguments); the classes are the family's name with Env or VectorEnv."""

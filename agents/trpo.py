@@ -60,7 +60,7 @@ def gauss_newton_product(
 
 def conjugate_gradients(
     product: Callable[[Vector], Vector], target: Vector, iterations: int, tolerance: float = 1e-10
-) -> Vector:
+) -> tuple[Vector, Vector]:
     """Solve ``product(x) = target`` approximately, for a symmetric positive definite product.
 
     Args:
@@ -70,7 +70,7 @@ def conjugate_gradients(
         tolerance: The squared residual at which it is solved, relative to that of ``x = 0``.
 
     Returns:
-        x.
+        x, and the residual ``target - product(x)``.
     """
     solution = [torch.zeros_like(part) for part in target]
     residual = [part.clone() for part in target]
@@ -85,7 +85,7 @@ def conjugate_gradients(
         residual = _along(residual, -length, curved)
         squared, before = _dot(residual, residual), squared
         direction = _along(residual, squared / before, direction)
-    return solution
+    return solution, residual
 
 
 def trust_region_step(
@@ -113,8 +113,9 @@ def trust_region_step(
     def damped(vector: Vector) -> Vector:
         return _along(product(vector), settings.damping, vector)
 
-    direction = conjugate_gradients(damped, gradient, settings.iterations)
-    curvature = _dot(direction, damped(direction))
+    direction, residual = conjugate_gradients(damped, gradient, settings.iterations)
+    # What the damped Hessian makes of the direction is known from the residual.
+    curvature = _dot(direction, gradient) - _dot(direction, residual)
     if not curvature > 0:
         return parameters, 0.0
     length = (2 * settings.max_divergence / curvature) ** 0.5

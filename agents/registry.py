@@ -35,6 +35,9 @@ class AgentEntry:
 AGENT_NAMES = {
     "rl2": "RL²: a recurrent policy that learns within a trial",
     "e-rl2": "E-RL²: RL² whose first three episodes do not count (p=3)",
+    "maml": "MAML: an initialisation that a gradient step adapts, learned by TRPO",
+    "e-maml": "E-MAML: MAML with credit for what the inner episodes made possible",
+    "promp": "ProMP: MAML with the likelihood ratio's inner Hessian, learned by PPO",
 }
 """Name to one line about it."""
 
@@ -50,23 +53,66 @@ def find_agent(name: str) -> AgentEntry:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"There is no agent {name!r}; agents are {list(AGENT_NAMES)}.{hint}")
 
+    if name in MAML_DEFAULTS:
+        return _maml_entry(name)
+    return _rl2_entry(name)
+
+
+MAML_DEFAULTS: dict[str, dict[str, Any]] = {
+    "maml": {},
+    # Stadie et al. 2018, appendix B: one step of PPO by Adam.
+    "e-maml": {"correction_weight": 1.0, "outer": "ppo", "epochs": 1, "clip": 0.2},
+    # Rothfuss et al. 2019, their code.
+    "promp": {
+        "inner_estimator": "lvc",
+        "outer": "ppo",
+        "epochs": 5,
+        "clip": 0.3,
+        "inner_divergence_weight": 5e-4,
+        "num_tasks": 40,
+        "hidden_sizes": (64, 64),
+    },
+}
+
+
+def _rl2_entry(name: str) -> AgentEntry:
     from agents import rl2
     from agents.recurrent_agent import RecurrentAgent
-
-    def restore(fields: dict[str, Any]) -> Any:
-        known = {field.name for field in dataclasses.fields(rl2.RL2Config)}
-        if set(fields) != known:
-            raise ValueError(
-                f"The run's configuration does not fit {name}: expected {sorted(known)}, "
-                f"got {sorted(fields)}."
-            )
-        return rl2.new_policy(rl2.RL2Config(**fields))
 
     return AgentEntry(
         name=name,
         config=rl2.RL2Config,
         defaults={"explore_episodes": 3} if name == "e-rl2" else {},
         train=rl2.train,
-        restore=restore,
+        restore=_restoring(name, rl2.RL2Config, rl2.new_policy),
         adaptive=RecurrentAgent,
     )
+
+
+def _maml_entry(name: str) -> AgentEntry:
+    from agents import maml
+    from agents.maml_agent import MAMLAgent
+
+    return AgentEntry(
+        name=name,
+        config=maml.MAMLConfig,
+        defaults=MAML_DEFAULTS[name],
+        train=maml.train,
+        restore=_restoring(name, maml.MAMLConfig, maml.new_policy),
+        adaptive=MAMLAgent,
+    )
+
+
+def _restoring(
+    name: str, config: type[Any], new_policy: Callable[[Any], Any]
+) -> Callable[[dict[str, Any]], Any]:
+    def restore(fields: dict[str, Any]) -> Any:
+        known = {field.name for field in dataclasses.fields(config)}
+        if set(fields) != known:
+            raise ValueError(
+                f"The run's configuration does not fit {name}: expected {sorted(known)}, "
+                f"got {sorted(fields)}."
+            )
+        return new_policy(config(**fields))
+
+    return restore

@@ -166,7 +166,7 @@ def collect_episodes(
     if tasks is not None:
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
     # Whole matrices: a view of one initialisation would be copied at every step.
-    parameters = {name: value.contiguous() for name, value in parameters.items()}
+    scaled = policy.scaled({name: value.contiguous() for name, value in parameters.items()})
     observation, _ = env.reset(options=options)
     going = np.ones(env.num_envs, np.bool_)
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -174,7 +174,7 @@ def collect_episodes(
     masks: list[npt.NDArray[np.bool_]] = []
     while going.any():
         features = policy.encode(torch.as_tensor(observation)).view(num_tasks, rollouts, -1)
-        outputs = policy.outputs(parameters, features)
+        outputs = policy.run(scaled, features)
         noise = policy.distribution.noise((num_tasks, rollouts), generator)
         actions = policy.distribution.sample(outputs, noise)
         observation, reward, terminated, truncated, _ = env.step(policy.shape_actions(actions))

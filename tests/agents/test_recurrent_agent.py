@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
-import pytest
 import torch
 
 from agents.evaluation.protocol import evaluate, evaluation_tasks
-from agents.policies import CategoricalPolicy, GaussianPolicy
 from agents.recurrent_agent import RecurrentAgent
 from agents.rl2 import RL2Config, new_policy
 

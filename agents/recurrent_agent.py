@@ -11,37 +11,11 @@ import torch
 from torch import Tensor
 
 from agents.evaluation.protocol import Transition
-from agents.policies import CategoricalPolicy, GaussianPolicy
+from agents.policies import GaussianPolicy
 from agents.rl2 import RL2Policy
-from metaenvs.kernels.random import GOLDEN, fold, mix
+from agents.row_noise import RowNoise
 
 __all__ = ["RecurrentAgent"]
-
-
-class RowNoise:
-    """Noise of a policy whose rows depend on their own seeds only, not on how many there are.
-
-    Args:
-        seeds: Of the rows (rows,) uint64.
-        distribution: Whose noise it is.
-    """
-
-    def __init__(
-        self, seeds: npt.NDArray[np.uint64], distribution: CategoricalPolicy | GaussianPolicy
-    ) -> None:
-        self._normal = isinstance(distribution, GaussianPolicy)
-        width = distribution.mean.out_features if isinstance(distribution, GaussianPolicy) else 1
-        self._keys = fold(seeds[:, None], np.arange(width, dtype=np.uint64))
-        self._step = np.zeros(1, np.uint64)
-
-    def __call__(self) -> Tensor:
-        """That of the next step: (rows,) uniform, or (rows, dimensions) normal."""
-        self._step += np.uint64(1)
-        bits = (mix(self._keys + self._step * GOLDEN) >> np.uint64(41)).astype(np.float64)
-        # Middles of 2**23 equal parts: exact in float32, and neither 0 nor 1.
-        uniforms = torch.from_numpy((bits + 0.5) * 2.0**-23)
-        noise: Tensor = torch.special.ndtri(uniforms) if self._normal else uniforms[:, 0]
-        return noise.float()
 
 
 class RecurrentAgent:
@@ -71,7 +45,9 @@ class RecurrentAgent:
         """Start with an empty memory in every row."""
         rows = num_tasks * rollouts
         self._discrete = isinstance(action_space, gym.spaces.Discrete)
-        noise = None if self._greedy else RowNoise(seed, self._policy.action)
+        head = self._policy.action
+        normals = head.mean.out_features if isinstance(head, GaussianPolicy) else None
+        noise = None if self._greedy else RowNoise(seed, normals)
         self._act = self._policy.acting(noise)
         self._everyone = np.ones(rows, np.bool_)
         self._memory = self._policy.memory.start(rows)

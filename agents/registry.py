@@ -54,6 +54,9 @@ class AgentEntry:
 AGENT_NAMES = {
     "rl2": "RL²: a recurrent policy that learns within a trial",
     "e-rl2": "E-RL²: RL² whose first three episodes do not count (p=3)",
+    "maml": "MAML: an initialisation that a gradient step adapts, learned by TRPO",
+    "e-maml": "E-MAML: MAML with credit for what the inner episodes made possible",
+    "promp": "ProMP: MAML with the likelihood ratio's inner Hessian, learned by PPO",
 }
 """Name to one line about it."""
 
@@ -69,6 +72,29 @@ def find_agent(name: str) -> AgentEntry:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"There is no agent {name!r}; agents are {list(AGENT_NAMES)}.{hint}")
 
+    if name in MAML_DEFAULTS:
+        return _maml_entry(name)
+    return _rl2_entry(name)
+
+
+MAML_DEFAULTS: dict[str, dict[str, Any]] = {
+    "maml": {},
+    # Stadie et al. 2018, appendix B: one step of PPO by Adam.
+    "e-maml": {"correction_weight": 1.0, "outer": "ppo", "epochs": 1, "clip": 0.2},
+    # Rothfuss et al. 2019, their code.
+    "promp": {
+        "inner_estimator": "lvc",
+        "outer": "ppo",
+        "epochs": 5,
+        "clip": 0.3,
+        "inner_divergence_weight": 5e-4,
+        "num_tasks": 40,
+        "hidden_sizes": (64, 64),
+    },
+}
+
+
+def _rl2_entry(name: str) -> AgentEntry:
     from agents import rl2
     from agents.recurrent_agent import RecurrentAgent
 
@@ -80,4 +106,19 @@ def find_agent(name: str) -> AgentEntry:
         train=rl2.train,
         new_module=rl2.new_policy,
         adaptive=RecurrentAgent,
+    )
+
+
+def _maml_entry(name: str) -> AgentEntry:
+    from agents import maml
+    from agents.maml_agent import MAMLAgent
+
+    return AgentEntry(
+        name=name,
+        config=maml.MAMLConfig,
+        defaults=MAML_DEFAULTS[name],
+        start=maml.start,
+        train=maml.train,
+        new_module=maml.new_policy,
+        adaptive=MAMLAgent,
     )

@@ -19,6 +19,7 @@ from agents.bench.locomotion import (
     locomotion_single,
 )
 from agents.bench.machine import machine_facts
+from agents.bench.maml import maml_iterations
 from agents.bench.report import print_rows, write_report
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
@@ -59,6 +60,10 @@ MEASUREMENTS = {
         "Random actions in one robot, resets included, beside Gymnasium's own", locomotion_single
     ),
     "locomotion-memory": Measurement("1,024 different models", locomotion_memory),
+    "maml": Measurement(
+        "MAML on PointCorners: 20 tasks, 20 rollouts of 100 steps before and after one inner step",
+        maml_iterations,
+    ),
     "bandit": Measurement("Learning on the exploration bandit", bandit),
 }
 """Name, as ``--only`` takes it, to the measurement."""

@@ -72,7 +72,10 @@ def test_compare_writes_a_page(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "rl3", BANDIT], "no agent 'rl3'; agents are ['rl2', 'e-rl2']"),
+        (
+            ["train", "rl3", BANDIT],
+            "no agent 'rl3'; agents are ['rl2', 'e-rl2', 'maml', 'e-maml', 'promp']",
+        ),
         (["train", "rl2", "metaenvs/KrazyWorl-v0"], "Did you mean 'metaenvs/KrazyWorld-v0'?"),
         (["train", "rl2", BANDIT, "--env-arguments", "{"], "--env-arguments must be JSON"),
         (

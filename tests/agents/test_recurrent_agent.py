@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
-import pytest
 import torch
 
 from agents.evaluation.protocol import evaluate, evaluation_tasks
-from agents.policies import CategoricalPolicy, GaussianPolicy
-from agents.recurrent_agent import RecurrentAgent, RowNoise
+from agents.recurrent_agent import RecurrentAgent
 from agents.rl2 import RL2Config, new_policy
 
 CONFIG = RL2Config(env_id="metaenvs/KrazyWorldEasy-v0", hidden_size=16)
@@ -32,24 +30,6 @@ def test_number_of_rows_does_not_change_the_table() -> None:
     for row in alone:
         other = chosen[row.task_id, row.rollout, row.episode]
         assert (row.episode_return, row.length) == (other.episode_return, other.length)
-
-
-@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
-def test_noise_is_distributed_as_the_policy_expects(kind: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    distribution = {
-        "categorical": CategoricalPolicy(2, 3, generator),
-        "gaussian": GaussianPolicy(2, 3, generator),
-    }[kind]
-    draw = RowNoise(np.arange(2000, dtype=np.uint64), distribution)
-    noise = torch.stack([draw() for _ in range(10)])
-    like = distribution.noise(2000, generator)
-    assert (noise.shape[1:], noise.dtype) == (like.shape, like.dtype)
-    assert len(noise.unique()) > 0.99 * noise.numel()
-    # 20,000 or 60,000 draws: five standard errors of a mean are below 0.036.
-    expected_mean, expected_deviation = (0.5, 12**-0.5) if kind == "categorical" else (0.0, 1.0)
-    assert float(noise.mean()) == pytest.approx(expected_mean, abs=0.036)
-    assert float(noise.std()) == pytest.approx(expected_deviation, abs=0.036)
 
 
 def test_greedy_agents_need_no_noise() -> None:

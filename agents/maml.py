@@ -1,0 +1,322 @@
+"""MAML, E-MAML and ProMP: an initialisation from which a gradient step or a few learn a task.
+
+In every iteration, tasks are drawn. Each has parameters of its own, which start as the
+initialisation; episodes are collected with them, and an inner step along the gradient that these
+episodes estimate moves them; after the last inner step, further episodes tell how good the adapted
+policies are. The outer step moves the initialisation along the gradient of that, taken through the
+inner steps.
+
+- MAML (Finn et al. 2017): inner estimator ``score``, outer step by TRPO.
+- First-order MAML (section 5.2 there): ``first_order=True`` takes the inner gradients as constants.
+- E-MAML (Stadie et al. 2018, equation 4): one term more, credit for what the inner episodes made
+  possible; with ``correction_weight=0`` it is MAML, bit for bit.
+- ProMP (Rothfuss et al. 2019): inner estimator ``lvc``, outer step by PPO, a penalty on the
+  divergence of the initialisation from the policy that collected.
+- TayPO-K, DiCE and DR (Tang et al. 2021) are further inner estimators.
+
+Where an episode ends by time, nothing is expected beyond: the horizon belongs to the task.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents.estimators.sampling_correction import sampling_correction
+from agents.estimators.surrogate import surrogate
+from agents.maml_config import MAMLConfig
+from agents.maml_inner import (
+    MAMLPolicy,
+    MetaBatch,
+    Path,
+    adapt_again,
+    for_each,
+    sample,
+)
+from agents.ppo import clipped_surrogate
+from agents.task_rollouts import Episodes
+from agents.training_state import TrainingState
+from agents.trpo import Vector, gauss_newton_product, trust_region_step
+
+__all__ = [
+    "MAMLConfig",
+    "MAMLPolicy",
+    "make_env",
+    "new_policy",
+    "outer_objective",
+    "start",
+    "train",
+]
+
+
+def make_env(config: MAMLConfig) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """The training environment: the rollouts of each task beside one another."""
+    return gym.make_vec(
+        config.env_id,
+        num_envs=config.num_tasks * config.rollouts_per_task,
+        episodes_per_trial=1,
+        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
+        **config.env_arguments,
+    )
+
+
+def new_policy(
+    config: MAMLConfig, env: gym.vector.VectorEnv[Any, Any, Any] | None = None
+) -> MAMLPolicy:
+    """The untrained policy of a configuration; ``env`` spares making one to read its spaces."""
+    spaces_of = env or make_env(
+        dataclasses.replace(config, num_tasks=1, rollouts_per_task=1, correction_weight=0.0)
+    )
+    weight_seed = np.random.SeedSequence(config.seed).spawn(1)[0]
+    return MAMLPolicy(
+        spaces_of.single_observation_space,
+        spaces_of.single_action_space,
+        config,
+        torch.Generator().manual_seed(int(weight_seed.generate_state(1)[0])),
+    )
+
+
+def outer_objective(
+    policy: MAMLPolicy, path: Path, outputs: Tensor, batch: MetaBatch
+) -> tuple[Tensor, Tensor]:
+    """The outer objective of some tasks, summed over them, and what to report.
+
+    Args:
+        policy: Its configuration says which objective.
+        path: The tasks' parameters.
+        outputs: Of the adapted policies on the outer episodes, packed.
+        batch: The part of these tasks.
+
+    Returns:
+        A tensor without dimensions, to be maximised, and (2,): the adapted policies' entropies and
+        their divergences from what they were when they acted, both summed over the tasks.
+    """
+    config, distribution = policy.config, policy.distribution
+    outer, advantages = batch.outer, batch.outer_advantages
+    log_probabilities = outer.lay_out(distribution.log_probabilities(outputs, outer.actions))
+    if config.outer == "ppo":
+        per_step = clipped_surrogate(
+            log_probabilities, outer.log_probabilities, advantages, config.clip
+        )
+        per_episode = per_step.where(outer.mask, 0).sum(2)
+    else:
+        per_episode = surrogate(
+            log_probabilities, advantages, behaviour_logp=outer.log_probabilities, order=1,
+            mask=outer.mask,
+        )  # fmt: skip
+    objective = (per_episode.sum(1) / outer.num_steps).sum()
+    entropy = _mean_over_steps(distribution.entropies(outputs), outer)
+    if config.entropy_weight:
+        objective = objective + config.entropy_weight * entropy
+    if config.correction_weight or config.inner_divergence_weight:
+        objective = objective + _before_adaptation(policy, path, batch)
+    divergence = _mean_over_steps(distribution.divergences(outer.outputs, outputs.detach()), outer)
+    return objective, torch.stack([entropy.detach(), divergence])
+
+
+def _before_adaptation(policy: MAMLPolicy, path: Path, batch: MetaBatch) -> Tensor:
+    """Terms of the policies that collected for the inner steps: E-MAML's and ProMP's."""
+    config, distribution = policy.config, policy.distribution
+    ratios, divergence = [], torch.zeros(())
+    for parameters, episodes in zip(path, batch.inner, strict=False):
+        outputs = policy.outputs(parameters, episodes.features)
+        log_probabilities = distribution.log_probabilities(outputs, episodes.actions)
+        # At the first outer step the ratio's gradient is the score's; later ones need the ratio.
+        ratios.append((episodes.lay_out(log_probabilities) - episodes.log_probabilities).exp())
+        kept = distribution.divergences(episodes.outputs, outputs)
+        divergence = divergence + _mean_over_steps(kept, episodes)
+    terms = -config.inner_divergence_weight * divergence / len(batch.inner)
+    if config.correction_weight:
+        corrections = sampling_correction(
+            ratios,
+            batch.outer_returns,
+            baseline=batch.baseline,
+            masks=[episodes.mask for episodes in batch.inner],
+            reduction=config.correction_scale,
+        )
+        terms = terms + config.correction_weight * corrections.sum()
+    return terms
+
+
+def _mean_over_steps(packed: Tensor, episodes: Episodes) -> Tensor:
+    """Each task's mean over its steps, summed over tasks."""
+    return (packed.where(episodes.valid, 0).sum(1) / episodes.num_steps).sum()
+
+
+def update(
+    policy: MAMLPolicy,
+    optimiser: torch.optim.Optimizer,
+    batch: MetaBatch,
+    paths: Sequence[Path],
+    threads: int = 1,
+) -> dict[str, float]:
+    """The outer step, or several of Adam; answers objective, entropy and divergence."""
+    config = policy.config
+    parts = batch.parts()
+    parameters = list(policy.parameters())
+
+    def gradient(number: int, path: Path) -> tuple[Vector, Tensor]:
+        outputs = policy.outputs(path[-1], parts[number].outer.features)
+        objective, told = outer_objective(policy, path, outputs, parts[number])
+        slopes = torch.autograd.grad(objective / config.num_tasks, parameters)
+        return list(slopes), torch.cat([objective.detach()[None], told])
+
+    if config.outer == "trpo":
+        return _trust_region_update(policy, parts, paths, threads)
+    told = torch.zeros(3)
+    for epoch in range(config.epochs):
+
+        def of_chunk(number: int, first: bool = epoch == 0) -> tuple[Vector, Tensor]:
+            return gradient(number, paths[number] if first else adapt_again(policy, parts[number]))
+
+        shares = for_each(of_chunk, len(parts), threads)
+        told = sum((share[1] for share in shares), torch.zeros(3)) / config.num_tasks
+        for parameter, *slopes in zip(parameters, *(share[0] for share in shares), strict=True):
+            parameter.grad = -sum(slopes, torch.zeros_like(parameter))
+        nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
+        optimiser.step()
+    return dict(zip(("objective", "entropy", "divergence"), told.tolist(), strict=True))
+
+
+def _trust_region_update(
+    policy: MAMLPolicy, parts: Sequence[MetaBatch], paths: Sequence[Path], threads: int
+) -> dict[str, float]:
+    """TRPO on the initialisation; the region is that of the adapted policies."""
+    config, distribution = policy.config, policy.distribution
+    parameters = list(policy.parameters())
+    numbers = len(parts)
+
+    def start(number: int) -> tuple[Vector, Tensor, Callable[[Vector], Vector]]:
+        outer = parts[number].outer
+        outputs = policy.outputs(paths[number][-1], outer.features)
+        objective, told = outer_objective(policy, paths[number], outputs, parts[number])
+        slopes = torch.autograd.grad(objective / config.num_tasks, parameters, retain_graph=True)
+        weights = outer.valid / (outer.num_steps[:, None] * config.num_tasks)
+
+        def curvature(direction: Tensor) -> Tensor:
+            return distribution.curvature(outer.outputs, direction) * weights[..., None]
+
+        product = gauss_newton_product(outputs, parameters, curvature)
+        return list(slopes), torch.cat([objective.detach()[None], told]), product
+
+    started = for_each(start, numbers, threads)
+    gradient = _sum_vectors([share[0] for share in started])
+    told = sum((share[1] for share in started), torch.zeros(3)) / config.num_tasks
+
+    def product(vector: Vector) -> Vector:
+        return _sum_vectors(for_each(lambda number: started[number][2](vector), numbers, threads))
+
+    def of_chunk(number: int) -> Tensor:
+        with torch.no_grad():
+            path = adapt_again(policy, parts[number])
+            outputs = policy.outputs(path[-1], parts[number].outer.features)
+            objective, told = outer_objective(policy, path, outputs, parts[number])
+            return torch.stack([objective, told[1]])
+
+    def evaluate(candidate: Vector) -> tuple[float, float]:
+        _assign(parameters, candidate)
+        shares = for_each(of_chunk, numbers, threads)
+        objective, divergence = (sum(shares, torch.zeros(2)) / config.num_tasks).tolist()
+        return objective, divergence
+
+    before = [parameter.detach().clone() for parameter in parameters]
+    reached, divergence = trust_region_step(
+        before, gradient, product, evaluate, float(told[0]), config.trust_region
+    )
+    _assign(parameters, reached)
+    return {"objective": float(told[0]), "entropy": float(told[1]), "divergence": divergence}
+
+
+def _sum_vectors(vectors: Sequence[Vector]) -> Vector:
+    return [torch.stack(parts).sum(0) for parts in zip(*vectors, strict=True)]
+
+
+@torch.no_grad()
+def _assign(parameters: Sequence[Tensor], values: Vector) -> None:
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
+
+
+def start(config: MAMLConfig) -> TrainingState[MAMLPolicy]:
+    """A training before its first iteration."""
+    env = make_env(config)
+    policy = new_policy(config, env)
+    _, action_seed, env_seed = np.random.SeedSequence(config.seed).spawn(3)
+    env.reset(seed=env_seed.generate_state(env.num_envs, np.uint64).tolist())
+    return TrainingState(
+        module=policy,
+        optimiser=torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5),
+        generators={"action": torch.Generator().manual_seed(int(action_seed.generate_state(1)[0]))},
+        env=env,
+    )
+
+
+def train(
+    config: MAMLConfig,
+    report: Callable[[dict[str, float]], None] = lambda metrics: None,
+    threads: int = 1,
+    state: TrainingState[MAMLPolicy] | None = None,
+    keep: Callable[[TrainingState[MAMLPolicy]], None] = lambda state: None,
+) -> MAMLPolicy:
+    """Train until ``config.total_env_steps``.
+
+    Args:
+        config: What to train, on what, for how long.
+        report: Called after each iteration with its metrics.
+        threads: How many the inner and outer steps use; the result does not depend on it.
+        state: What to go on from; None begins. It is brought forward in place.
+        keep: Called with the state after each iteration, when it is whole.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        FloatingPointError: An objective that is not finite; the message says at which step.
+    """
+    state = state or start(config)
+    policy, env = state.module, state.env
+    family: Any = env.unwrapped
+    started = time.perf_counter() - state.seconds
+
+    while state.env_steps < config.total_env_steps:
+        begun = time.perf_counter()
+        tasks = family.sample_tasks(config.num_tasks)
+        batch, paths = sample(env, policy, tasks, state.generators["action"], threads)
+        collected = time.perf_counter()
+        told = update(policy, state.optimiser, batch, paths, threads)
+        phases = [*batch.inner, batch.outer]
+        now = time.perf_counter()
+        state.env_steps += sum(int(episodes.mask.sum()) for episodes in phases)
+        state.iteration += 1
+        state.seconds = now - started
+        if not all(np.isfinite(value) for value in told.values()):
+            raise FloatingPointError(
+                f"An objective is not finite after {state.env_steps} env steps: {told}. "
+                "A smaller inner_rate or learning_rate usually mends it."
+            )
+        report(
+            {
+                "iteration": state.iteration,
+                "env_steps": state.env_steps,
+                "train/return": float(batch.outer.returns.mean()),
+                **{
+                    f"train/return_episode_{phase + 1}": float(episodes.returns.mean())
+                    for phase, episodes in enumerate(phases)
+                },
+                **{f"loss/{name}": value for name, value in told.items()},
+                "time/env_steps_per_second": state.env_steps / state.seconds,
+                "time/rollout": collected - begun,
+                "time/update": now - collected,
+                "time/elapsed": state.seconds,
+            }
+        )
+        keep(state)
+    env.close()
+    return policy

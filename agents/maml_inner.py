@@ -1,0 +1,241 @@
+"""The inner loop of MAML: collecting episodes of many tasks and adapting to each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from agents.estimators.advantages import gae
+from agents.estimators.inner_updates import inner_update
+from agents.estimators.sampling_correction import cross_task_baseline
+from agents.estimators.surrogate import surrogate
+from agents.linear_baseline import fit_values
+from agents.maml_config import MAMLConfig
+from agents.task_policy import Parameters, TaskPolicy
+from agents.task_rollouts import Episodes, collect_episodes
+from agents.threads import in_threads
+from metaenvs import Tasks
+
+__all__ = [
+    "MAMLPolicy",
+    "MetaBatch",
+    "Path",
+    "adapt_again",
+    "chunks_of",
+    "for_each",
+    "inner_advantages",
+    "inner_step",
+    "meta_batch",
+    "sample",
+]
+
+
+class MAMLPolicy(TaskPolicy):
+    """The initialisation, learned rates if there are any, and how to adapt from it."""
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        config: MAMLConfig,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            config.hidden_sizes,
+            generator,
+            initial_deviation=config.initial_deviation,
+            rate=config.inner_rate if config.learn_inner_rates else None,
+        )
+        self.config = config
+
+
+def advantages_of(episodes: Episodes, config: MAMLConfig, *, critic: bool) -> Tensor:
+    """Advantages (tasks, rollouts, time), 0 on padding, over the critic or none."""
+    values = None
+    if critic:
+        returns = gae(episodes.rewards, gamma=config.discount, mask=episodes.mask)
+        fitted = fit_values(
+            episodes.features, episodes.times, episodes.pack(returns), episodes.valid
+        )
+        values = nn.functional.pad(episodes.lay_out(fitted), (0, 1))
+    return gae(
+        episodes.rewards, values, gamma=config.discount, trace_decay=config.trace_decay,
+        mask=episodes.mask,
+    )  # fmt: skip
+
+
+def inner_advantages(episodes: Episodes, config: MAMLConfig) -> Tensor:
+    """What the inner estimator multiplies: DiCE has no critic by definition."""
+    critic = config.critic == "linear" and config.inner_estimator != "dice"
+    advantages = advantages_of(episodes, config, critic=critic)
+    if not config.standardise_inner:
+        return advantages
+    num_steps = episodes.num_steps[:, None, None]
+    mean = advantages.sum((1, 2), keepdim=True) / num_steps
+    centred = (advantages - mean).where(episodes.mask, 0)
+    deviation = (centred.square().sum((1, 2), keepdim=True) / num_steps).sqrt()
+    return centred / (deviation + 1e-8)
+
+
+def inner_step(
+    policy: MAMLPolicy, parameters: Parameters, episodes: Episodes, advantages: Tensor
+) -> Parameters:
+    """One inner step of each task, on its own episodes (Finn et al. 2017, algorithm 3, line 7).
+
+    The objective of a task is the surrogate's mean over its steps.
+
+    Args:
+        policy: Its configuration says how.
+        parameters: Of each task (tasks, ...).
+        episodes: Collected with these, or with what they were before the outer epochs.
+        advantages: (tasks, rollouts, time).
+
+    Returns:
+        The adapted parameters (tasks, ...), differentiable in the initialisation.
+    """
+    config = policy.config
+    num_steps = episodes.num_steps
+
+    def objective(current: Parameters) -> Tensor:
+        outputs = policy.outputs(current, episodes.features)
+        log_probabilities = policy.distribution.log_probabilities(outputs, episodes.actions)
+        per_episode = surrogate(
+            episodes.lay_out(log_probabilities),
+            advantages,
+            behaviour_logp=None if config.inner_order == "score" else episodes.log_probabilities,
+            order=config.inner_order,
+            decay=config.dice_decay if config.inner_order == math.inf else 1.0,
+            mask=episodes.mask,
+        )
+        # A task's parameters enter its own term only, so the sum's gradient is that of each.
+        return (per_episode.sum(1) / num_steps).sum()
+
+    rates = dict(policy.rates.items()) if len(policy.rates) else config.inner_rate
+    return inner_update(parameters, objective, step_size=rates, first_order=config.first_order)
+
+
+@dataclass(frozen=True)
+class MetaBatch:
+    """All episodes of an iteration, and what the outer step makes of their rewards."""
+
+    inner: list[Episodes]
+    """Of each inner step."""
+    inner_advantages: list[Tensor]
+    """(tasks, rollouts, time) each."""
+    outer: Episodes
+    outer_advantages: Tensor
+    """(tasks, rollouts, time)"""
+    outer_returns: Tensor
+    """Mean return of each adapted policy, in the units of the advantages and over the mean length
+    of its episodes, as the mean over steps has it (tasks,)."""
+    baseline: Tensor
+    """What the correction compares them with (tasks,)."""
+    chunks: list[slice]
+    """The tasks of each program."""
+
+    def parts(self) -> list[MetaBatch]:
+        """The batch, chunk by chunk."""
+        return [self._of_tasks(chunk) for chunk in self.chunks]
+
+    def _of_tasks(self, tasks: slice) -> MetaBatch:
+        return MetaBatch(
+            [episodes.of_tasks(tasks) for episodes in self.inner],
+            [advantages[tasks] for advantages in self.inner_advantages],
+            self.outer.of_tasks(tasks), self.outer_advantages[tasks], self.outer_returns[tasks],
+            self.baseline[tasks], [slice(None)],
+        )  # fmt: skip
+
+
+Path = list[Parameters]
+"""Parameters of some tasks before the first inner step and after each."""
+
+
+def adapt_again(policy: MAMLPolicy, batch: MetaBatch) -> Path:
+    """The inner steps from the initialisation as it is now, on episodes collected before."""
+    path = [policy.for_tasks(len(batch.baseline))]
+    for episodes, advantages in zip(batch.inner, batch.inner_advantages, strict=True):
+        path.append(inner_step(policy, path[-1], episodes, advantages))
+    return path
+
+
+def sample(
+    env: gym.vector.VectorEnv[Any, Any, Any],
+    policy: MAMLPolicy,
+    tasks: Tasks,
+    generator: torch.Generator,
+    threads: int = 1,
+) -> tuple[MetaBatch, list[Path]]:
+    """Collect, adapt, and collect again; answers the paths of all chunks of tasks too.
+
+    These keep what leads back to the initialisation: the first outer step need not adapt again.
+    """
+    config = policy.config
+    inner: list[Episodes] = []
+    advantages: list[Tensor] = []
+    paths: list[Path] = []
+
+    def advance(number: int) -> None:
+        chunk, path = chunks[number], paths[number]
+        path.append(inner_step(policy, path[-1], inner[-1].of_tasks(chunk), advantages[-1][chunk]))
+
+    current = policy.for_tasks(config.num_tasks)
+    for step in range(config.inner_steps):
+        pinned = tasks if step == 0 else None
+        inner.append(collect_episodes(env, policy, current, generator, tasks=pinned))
+        advantages.append(inner_advantages(inner[-1], config))
+        if step == 0:
+            chunks = chunks_of(inner[0], config.steps_per_chunk)
+            paths = [[policy.for_tasks(chunk.stop - chunk.start)] for chunk in chunks]
+        for_each(advance, len(chunks), threads)
+        current = {name: torch.cat([path[-1][name].detach() for path in paths]) for name in current}
+    outer = collect_episodes(env, policy, current, generator)
+    return meta_batch(inner, advantages, outer, config, chunks), paths
+
+
+def meta_batch(
+    inner: list[Episodes],
+    advantages: list[Tensor],
+    outer: Episodes,
+    config: MAMLConfig,
+    chunks: list[slice],
+) -> MetaBatch:
+    """What the outer step needs; E-MAML's returns are not the advantages.
+
+    Advantages over a baseline that is fitted to the task have mean 0 in it, and a correction made
+    of them would vanish (Stadie et al.'s released code has this fault).
+    """
+    outer_advantages = advantages_of(outer, config, critic=config.critic == "linear")
+    lengths = outer.num_steps / outer.mask.shape[1]
+    returns = outer.returns.mean(1) / lengths
+    if config.standardise_advantages:
+        to_go = gae(outer.rewards, gamma=config.discount, mask=outer.mask)[outer.mask]
+        scale = to_go.std(correction=0) + 1e-8
+        mean = outer_advantages[outer.mask].mean()
+        outer_advantages = ((outer_advantages - mean) / scale).where(outer.mask, 0)
+        returns = returns / scale
+    baseline = torch.zeros_like(returns)
+    if config.correction_weight and config.correction_baseline == "cross-task":
+        baseline = cross_task_baseline(returns)
+    return MetaBatch(inner, advantages, outer, outer_advantages, returns, baseline, chunks)
+
+
+def chunks_of(episodes: Episodes, steps_per_chunk: int) -> list[slice]:
+    """The tasks of each program: as many as have so many steps together, and one at least."""
+    num_tasks, steps = episodes.valid.shape
+    size = max(1, steps_per_chunk // steps)
+    return [slice(start, min(start + size, num_tasks)) for start in range(0, num_tasks, size)]
+
+
+def for_each(function: Callable[[int], Any], number: int, threads: int) -> list[Any]:
+    """Results of ``function`` on 0, 1, ..., in order, divided among threads."""
+    shares = [range(first, number, threads) for first in range(min(threads, number))]
+    results = in_threads(lambda share: [function(index) for index in share], shares)
+    return [results[index % len(shares)][index // len(shares)] for index in range(number)]

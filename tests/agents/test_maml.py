@@ -1,0 +1,175 @@
+"""MAML: E-MAML is one term more, chunks change rounding only, and it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from agents import maml, maml_inner
+from agents.maml import MAMLConfig, new_policy, outer_objective, train
+from agents.maml_inner import adapt_again, meta_batch, sample
+from agents.task_rollouts import Episodes, lay_out_steps
+
+BANDIT = MAMLConfig(
+    env_id="metaenvs/ExplorationBandit-v0",
+    num_tasks=6,
+    rollouts_per_task=8,
+    hidden_sizes=(8,),
+    total_env_steps=200,
+    outer="gradient",
+)
+
+
+def parameters(config: MAMLConfig, threads: int = 1) -> list[Tensor]:
+    return [parameter.detach() for parameter in train(config, threads=threads).parameters()]
+
+
+def same(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_same_seed_same_parameters_another_seed_others() -> None:
+    first = parameters(BANDIT)
+    assert same(first, parameters(BANDIT))
+    assert not same(first, parameters(dataclasses.replace(BANDIT, seed=1)))
+
+
+@pytest.mark.parametrize("outer", ["gradient", "trpo"])
+def test_threads_change_nothing_and_chunks_rounding_only(outer: str) -> None:
+    config = dataclasses.replace(BANDIT, outer=outer, steps_per_chunk=16)
+    divided = parameters(config)
+    assert same(divided, parameters(config, threads=2))
+    together = parameters(dataclasses.replace(config, steps_per_chunk=1000))
+    for one, other in zip(divided, together, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+
+
+def test_no_correction_is_maml_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = parameters(dataclasses.replace(BANDIT, correction_weight=0.0))
+    corrected = parameters(dataclasses.replace(BANDIT, correction_weight=1.0))
+    assert not same(without, corrected)
+    # The term taken away, all else as with it.
+    monkeypatch.setattr(
+        maml, "sampling_correction", lambda ratios, returns, **kwargs: torch.zeros_like(returns)
+    )
+    assert same(without, parameters(dataclasses.replace(BANDIT, correction_weight=1.0)))
+
+
+@pytest.mark.parametrize("scale", ["sum", "mean"])
+def test_standardised_advantages_leave_the_correction_alive(scale: str) -> None:
+    config = dataclasses.replace(
+        BANDIT, standardise_advantages=True, critic="linear", correction_scale=scale
+    )
+    gradients = []
+    for weight in (0.0, 1.0):
+        changed = dataclasses.replace(config, correction_weight=weight)
+        env = maml.make_env(changed)
+        env.reset(seed=0)
+        policy = new_policy(changed, env)
+        tasks = env.unwrapped.sample_tasks(changed.num_tasks)
+        batch, paths = sample(env, policy, tasks, torch.Generator().manual_seed(0))
+        (part,) = batch.parts()
+        outputs = policy.outputs(paths[0][-1], part.outer.features)
+        objective, _ = outer_objective(policy, paths[0], outputs, part)
+        slopes = torch.autograd.grad(objective, list(policy.parameters()))
+        gradients.append(torch.cat([slope.flatten() for slope in slopes]))
+    assert float((gradients[1] - gradients[0]).norm()) > 1e-3
+
+
+def bandit_episodes(policy: maml.MAMLPolicy, arm: int, reward: float, outputs: Tensor) -> Episodes:
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    return lay_out_steps(
+        policy, one[..., None], torch.full((1, 1, 1), arm), outputs.detach()[:, None],
+        reward * one, torch.ones(1, 1, 1, dtype=torch.bool),
+    )  # fmt: skip
+
+
+def test_e_maml_is_the_gradient_of_its_enumerated_objective() -> None:
+    # Every arm before and after one inner step, each pair weighted by its probability.
+    config = dataclasses.replace(
+        BANDIT, num_tasks=1, rollouts_per_task=1, critic="none", standardise_inner=False,
+        standardise_advantages=False, correction_weight=1.0, correction_baseline="none",
+        inner_rate=0.7,
+    )  # fmt: skip
+    policy = new_policy(config).double()
+    leaves = list(policy.parameters())
+    rewards = torch.tensor([0.5, -0.5, 1.0, -0.5, -0.2, 0.3, -0.5], dtype=torch.float64)
+    feature = torch.ones(1, 1, 1, dtype=torch.float64)
+    start = policy.outputs(policy.for_tasks(1), feature)
+    value = torch.zeros((), dtype=torch.float64)
+    estimate = [torch.zeros_like(leaf) for leaf in leaves]
+    maml_alone = [torch.zeros_like(leaf) for leaf in leaves]
+    for before in range(7):
+        inner = bandit_episodes(policy, before, float(rewards[before]), start)
+        advantages = maml_inner.inner_advantages(inner, config)
+        after = maml_inner.inner_step(policy, policy.for_tasks(1), inner, advantages)
+        adapted = policy.outputs(after, feature)
+        chosen = start[0, 0].softmax(-1)[before]
+        reached = adapted[0, 0].softmax(-1)
+        value = value + chosen * (reached * rewards).sum()
+        for arm in range(7):
+            outer = bandit_episodes(policy, arm, float(rewards[arm]), adapted)
+            batch = meta_batch([inner], [advantages], outer, config, [slice(None)])
+            path = adapt_again(policy, batch)
+            weight = float(chosen * reached[arm])
+            for total, settings in ((estimate, config), (maml_alone, BANDIT)):
+                policy.config = settings
+                outputs = policy.outputs(path[-1], outer.features)
+                objective, _ = outer_objective(policy, path, outputs, batch)
+                slopes = torch.autograd.grad(objective, leaves, retain_graph=True)
+                for sum_, slope in zip(total, slopes, strict=True):
+                    sum_ += weight * slope
+            policy.config = config
+    exact = torch.autograd.grad(value, leaves)
+    for one, other in zip(estimate, exact, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+    gaps = [(one - other).abs().max() for one, other in zip(maml_alone, exact, strict=True)]
+    assert max(gaps) > 1e-3
+
+
+def test_learns_to_adapt_on_the_bandit() -> None:
+    metrics: list[dict[str, float]] = []
+    config = MAMLConfig(
+        env_id="metaenvs/ExplorationBandit-v0", total_env_steps=24_000, hidden_sizes=(32,)
+    )
+    train(config, metrics.append)
+    returns = np.array([line["train/return"] for line in metrics])
+    assert returns[0] < 0.1
+    # Above the safe arm's 0.5, which is what a policy that does not adapt can have at most.
+    assert returns[-5:].mean() > 0.6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inner_estimator": "lvc", "outer": "ppo", "epochs": 2, "inner_divergence_weight": 5e-4},
+        {"inner_estimator": "taypo", "inner_steps": 2},
+        {"inner_estimator": "dice", "learn_inner_rates": True},
+        {"inner_estimator": "dr", "outer": "trpo", "learn_inner_rates": True},
+        {"first_order": True, "entropy_weight": 0.01},
+    ],
+)
+def test_every_option_moves_every_parameter(changes: dict[str, object]) -> None:
+    config = dataclasses.replace(BANDIT, **changes)  # type: ignore[arg-type]
+    before = new_policy(config).state_dict()
+    after = train(config).state_dict()
+    assert all(torch.isfinite(value).all() for value in after.values())
+    assert all(not torch.equal(before[name], value) for name, value in after.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inner_steps": 0}, "inner_steps must be at least 1"),
+        ({"num_tasks": 1, "correction_weight": 1.0}, "num_tasks must be at least 2"),
+        ({"inner_rate": 0.0}, "inner_rate must be positive"),
+        ({"episodes_per_trial": 1}, "episodes_per_trial must be at least 2"),
+    ],
+)
+def test_wrong_configurations_are_refused(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(MAMLConfig(), **changes)

@@ -55,7 +55,7 @@ def train_run(folder: Path) -> None:
     with _alone(folder):
         if is_finished(folder):
             return
-        for name in (CHECKPOINT, METRICS, PARAMETERS):
+        for name in (CONFIG, CHECKPOINT, METRICS, PARAMETERS):
             remove_partial(folder / name)
         state = entry.start(config)
         if (folder / CHECKPOINT).exists():

@@ -14,6 +14,7 @@ POINT_CORNERS = "metaenvs.corners.point_corners:PointCorners"
 GRID_CORNERS = "metaenvs.corners.grid_corners:GridCorners"
 TABULAR_MDP = "metaenvs.tabular.tabular_mdp:TabularMDP"
 BANDIT = "metaenvs.tabular.bandit:Bandit"
+ITERATED_GAME = "metaenvs.matrix_games.iterated_game:IteratedGame"
 LOCOMOTION = "metaenvs.locomotion.env:Locomotion"
 LOCOMOTION_SETTINGS = (
     "CaDMHalfCheetah", "CaDMAnt", "CaDMCrippledHalfCheetah", "CaDMSlimHumanoid",
@@ -42,6 +43,10 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/GridCorners-v0": (GRID_CORNERS, {}),
     "metaenvs/TabularMDP-v0": (TABULAR_MDP, {}),
     "metaenvs/Bandit-v0": (BANDIT, {}),
+    "metaenvs/IteratedPrisonersDilemma-v0": (ITERATED_GAME, {"game": "prisoners_dilemma"}),
+    "metaenvs/IteratedStagHunt-v0": (ITERATED_GAME, {"game": "stag_hunt"}),
+    "metaenvs/IteratedChicken-v0": (ITERATED_GAME, {"game": "chicken"}),
+    "metaenvs/IteratedMatchingPennies-v0": (ITERATED_GAME, {"game": "matching_pennies"}),
     **{f"metaenvs/{name}-v0": (LOCOMOTION, {"setting": name}) for name in LOCOMOTION_SETTINGS},
 }
 """Id to (module:family, arguments); the classes are the family's name with Env or VectorEnv."""

@@ -37,7 +37,7 @@ def arguments_of(env_id: str, configuration: str) -> dict[str, Any]:
     contract: Any = make_vec(env_id, 1).unwrapped
     if isinstance(contract.single_observation_space, gym.spaces.Box):
         arguments.pop("one_hot", None)
-        arguments["episode_steps"] = min(contract.episode_steps, SHORT)
+    arguments["episode_steps"] = min(contract.episode_steps, SHORT)
     return arguments
 
 

@@ -114,7 +114,8 @@ def test_cut_off_at_any_write_it_goes_on_to_the_same_result(
 
 def test_what_a_killed_write_left_is_removed(undisturbed: Path, tmp_path: Path) -> None:
     folder = new_run(tmp_path / "run")
-    (folder / f"{CHECKPOINT}.0a1b2c3d.partial").write_bytes(b"the beginning of")
+    for name in (CONFIG, CHECKPOINT, METRICS, PARAMETERS):
+        (folder / f"{name}.0a1b2c3d.partial").write_bytes(b"the beginning of")
     train_run(folder)
     assert_same_result(folder, undisturbed)
 

@@ -1,0 +1,1 @@
+"""Iterated games of two players and two actions."""

@@ -138,3 +138,12 @@ def test_another_agents_package_is_told_apart(
     monkeypatch.delattr("agents.DISTRIBUTION")
     assert main(["list"]) == 1
     assert "top-level package 'agents'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("agent", ["maml", "e-maml", "promp"])
+def test_agents_that_adapt_by_gradients(agent: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = ["--num-tasks", "3", "--rollouts-per-task", "2", "--total-env-steps", "20"]
+    assert main(["train", agent, BANDIT, "--out", str(folder), *options]) == 0
+    assert main(["evaluate", str(folder), "--num-tasks", "2", "--episodes", "3"]) == 0
+    assert (folder / "evaluation-all.csv").exists()

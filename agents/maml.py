@@ -245,7 +245,7 @@ def train(
     Args:
         config: What to train, on what, for how long.
         report: Called after each iteration with its metrics.
-        threads: How many the inner and outer steps use; the result does not depend on it.
+        threads: How many the inner and outer steps use; the result depends on it to rounding only.
 
     Returns:
         The trained policy.

@@ -270,7 +270,7 @@ def train(
     Args:
         config: What to train, on what, for how long.
         report: Called after each iteration with its metrics.
-        threads: How many the inner and outer steps use; the result does not depend on it.
+        threads: How many the inner and outer steps use; the result depends on it to rounding only.
         state: What to go on from; None begins. It is brought forward in place.
         keep: Called with the state after each iteration, when it is whole.
 

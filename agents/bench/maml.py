@@ -60,7 +60,7 @@ def maml_iterations(effort: Effort) -> list[Row]:
 def arithmetic_of(config: maml.MAMLConfig, num_steps: int = 100) -> float:
     """Floating-point operations of an iteration's matrix products, with one inner step."""
     policy = maml.new_policy(config)
-    multiplications = sum(
+    multiplications: int = sum(
         value.numel() for name, value in policy.initial.items() if name.startswith("weight")
     )
     samples = config.num_tasks * config.rollouts_per_task * num_steps

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agents import training_run
+from agents.checkpoints import write_checkpoint
 from agents.cli import main
 from agents.runs import PARAMETERS
 
@@ -203,3 +206,37 @@ def test_a_damaged_checkpoint_is_one_clear_line_and_stays(
         "checkpoint.safetensors",
         "config.json",
     ]
+
+
+@pytest.mark.parametrize("agent", ["maml", "e-maml", "promp"])
+def test_agents_that_adapt_by_gradients(agent: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = ["--num-tasks", "3", "--rollouts-per-task", "2", "--total-env-steps", "20"]
+    assert main(["train", agent, BANDIT, "--out", str(folder), *options]) == 0
+    assert main(["evaluate", str(folder), "--num-tasks", "2", "--episodes", "3"]) == 0
+    assert (folder / "evaluation-all.csv").exists()
+
+
+@pytest.mark.parametrize("agent", ["maml", "promp"])
+def test_gradient_based_agents_resume_bit_for_bit(
+    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--num-tasks", "3", "--rollouts-per-task", "2", "--total-env-steps", "300"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(["train", agent, BANDIT, "--out", str(whole), *options]) == 0
+    written: list[int] = []
+
+    def dies_after_the_second(*arguments: Any) -> None:
+        write_checkpoint(*arguments)
+        written.append(1)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "write_checkpoint", dies_after_the_second)
+        assert (
+            main(["train", agent, BANDIT, "--out", str(cut), "--checkpoint-every", "0", *options])
+            != 0
+        )
+    assert main(["train", "--resume", str(cut)]) == 0
+    assert (cut / PARAMETERS).read_bytes() == (whole / PARAMETERS).read_bytes()

@@ -5,6 +5,7 @@ What a figure is worth is not tested: that depends on the machine.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from agents import rl2
-from agents.bench import bandit, environments, locomotion, peers, training
+from agents.bench import bandit, environments, locomotion, maml, peers, training
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
@@ -139,3 +140,22 @@ def test_training_beside_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("auto_reset", [True, False])
 def test_an_xland_block_counts_its_steps(auto_reset: bool) -> None:
     assert peers.xland_block(2, auto_reset=auto_reset)() == 2 * peers.SCAN_STEPS
+
+
+def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(maml.CONFIG, num_tasks=2, rollouts_per_task=2, hidden_sizes=(4,))
+    monkeypatch.setattr(maml, "CONFIG", small)
+    monkeypatch.setattr(maml, "PRODUCT_SIZE", 16)
+    rows = {row.what: row for row in maml.maml_iterations(LEAST)}
+    assert set(rows) == {
+        "sampling", "outer gradient step", "iteration, one outer gradient step",
+        "outer step by TRPO", "matrix product", "iteration over its arithmetic floor",
+    }  # fmt: skip
+    # Four rollouts of 100 steps, 2 x 4 and 4 x 2 weights, two operations each, 14 passes.
+    assert maml.arithmetic_of(small) == 400 * 16 * 2 * 14
+    iteration, rate = (
+        rows[name].median for name in ("iteration, one outer gradient step", "matrix product")
+    )
+    assert iteration is not None and rate is not None
+    ratio = iteration / (maml.arithmetic_of(small) / (rate * 1e9))
+    assert rows["iteration over its arithmetic floor"].median == pytest.approx(ratio)

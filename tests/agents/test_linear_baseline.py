@@ -1,0 +1,30 @@
+"""The linear baseline recovers what is linear, task by task, and leaves padding alone."""
+
+from __future__ import annotations
+
+import torch
+
+from agents.linear_baseline import fit_values
+
+
+def test_recovers_a_function_of_its_regressors_of_each_task() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 60, 3, generator=generator)
+    times = torch.arange(60).expand(2, -1)
+    valid = torch.ones(2, 60, dtype=torch.bool)
+    valid[1, 50:] = False
+    slopes = torch.tensor([1.0, -2.0])[:, None]
+    returns = slopes * features[..., 0] + features[..., 1] ** 2 + 0.02 * times + slopes
+    returns[1, 50:] = 1e6
+    fitted = fit_values(features, times, returns, valid)
+    torch.testing.assert_close(fitted[valid], returns[valid], rtol=0, atol=1e-2)
+    assert fitted[~valid].abs().max() == 0
+
+
+def test_residuals_of_a_task_have_mean_zero() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 200, 2, generator=generator)
+    returns = torch.randn(2, 200, generator=generator) + 5
+    valid = torch.ones(2, 200, dtype=torch.bool)
+    residuals = returns - fit_values(features, torch.arange(200).expand(2, -1), returns, valid)
+    assert residuals.mean(1).abs().max() < 1e-3

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from agents import recurrent_kernels
 from agents.gru import GRU
 from agents.networks import TrialEncoder
-from agents.policies import CategoricalPolicy
+from agents.policies import PolicyHead
 from agents.recurrent_kernels import BLOCK
 from agents.rollouts import Act, Inputs
 
@@ -25,7 +25,7 @@ TRIAL_INPUTS = ("observation", "previous_action", "previous_reward", "episode_en
 def compiled_act(
     encoder: TrialEncoder,
     memory: GRU,
-    action: CategoricalPolicy,
+    action: PolicyHead,
     value: nn.Linear,
     noise: Callable[[], Tensor] | None,
 ) -> Act:
@@ -36,12 +36,12 @@ def compiled_act(
     Args:
         encoder: Of the policy, float32, on a CPU; so are the other parts.
         memory: Its memory.
-        action: Its head for the action.
+        action: Its head for the action, a categorical one.
         value: Its head for the value.
-        noise: Draws ``CategoricalPolicy.noise`` of all rows; None for the most probable actions.
+        noise: Draws ``PolicyHead.noise`` of all rows; None for the most probable actions.
     """
-    head_weight = torch.cat([action.logits.weight, value.weight])
-    head_bias = torch.cat([action.logits.bias, value.bias])
+    head_weight = torch.cat([action.layer.weight, value.weight])
+    head_bias = torch.cat([action.layer.bias, value.bias])
     weights = _arrays(
         encoder.table, encoder.values, encoder.bias,
         memory.input_weight.t(), memory.input_bias, memory.hidden_weight.t(), memory.hidden_bias,

@@ -30,9 +30,17 @@ class Categorical:
         """Numbers that a network's last layer gives."""
         return self.num_actions
 
+    @property
+    def num_normals(self) -> None:
+        """Normal numbers in the noise of an action; None for one uniform number."""
+
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """What :meth:`sample` draws with: uniform on [0, 1), of ``shape``."""
-        return torch.rand(shape, generator=generator)
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        """The most probable actions (...) int64."""
+        return outputs.argmax(-1)
 
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """Actions (...) int64 from outputs (..., num_actions) and noise (...)."""
@@ -74,9 +82,19 @@ class Gaussian:
         """Numbers that a network's last layer gives; the deviations are parameters beside it."""
         return self.num_dimensions
 
+    @property
+    def num_normals(self) -> int:
+        """Normal numbers in the noise of an action."""
+        return self.num_dimensions
+
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """What :meth:`sample` draws with: standard normal, (*shape, num_dimensions)."""
-        return torch.randn((*shape, self.num_dimensions), generator=generator)
+        shape = (*shape, self.num_dimensions)
+        return torch.randn(shape, generator=generator, device=generator.device)
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        """The most probable actions (..., num_dimensions)."""
+        return outputs.chunk(2, -1)[0]
 
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """Actions (..., num_dimensions) from outputs and noise."""

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agents.distributions import Gaussian
 from agents.evaluation.protocol import Transition
 from agents.maml_inner import MAMLPolicy, inner_advantages, inner_step
 from agents.row_noise import RowNoise
@@ -48,9 +47,7 @@ class MAMLAgent:
         """Start from the initialisation in every row."""
         config, rows = self._policy.config, num_tasks * rollouts
         self._batch = min(config.rollouts_per_task, max(1, (episodes - 1) // config.inner_steps))
-        distribution = self._policy.distribution
-        normals = distribution.num_dimensions if isinstance(distribution, Gaussian) else None
-        self._noise = RowNoise(seed, normals)
+        self._noise = RowNoise(seed, self._policy.distribution.num_normals)
         start = self._policy.for_tasks(rows)
         self._parameters: Parameters = {name: part.detach().clone() for name, part in start.items()}
         self._scaled = self._policy.scaled(self._parameters)

@@ -7,10 +7,10 @@ the two cannot disagree after a kill.
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -165,9 +165,11 @@ def _work(run: Path, processes: int) -> None:
     with open(run / LOG, "ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    from agents.cli import main
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Imported here: torch and Numba read their surroundings at their import.
+    from agents.training_run import train_run
 
-    sys.exit(main(["train", "--resume", str(run)]))
+    train_run(run)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from agents.evaluation.protocol import Transition
-from agents.policies import GaussianPolicy
 from agents.rl2 import RL2Policy
 from agents.row_noise import RowNoise
 
@@ -45,9 +44,8 @@ class RecurrentAgent:
         """Start with an empty memory in every row."""
         rows = num_tasks * rollouts
         self._discrete = isinstance(action_space, gym.spaces.Discrete)
-        head = self._policy.action
-        normals = head.mean.out_features if isinstance(head, GaussianPolicy) else None
-        noise = None if self._greedy else RowNoise(seed, normals)
+        num_normals = self._policy.action.distribution.num_normals
+        noise = None if self._greedy else RowNoise(seed, num_normals)
         self._act = self._policy.acting(noise)
         self._everyone = np.ones(rows, np.bool_)
         self._memory = self._policy.memory.start(rows)

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from agents.compiled_act import compiled_act
+from agents.distributions import Categorical
 from agents.gru import GRU
 from agents.networks import TrialEncoder, linear
-from agents.policies import CategoricalPolicy, policy_head
+from agents.policies import PolicyHead
 from agents.ppo import clipped_surrogate, standardise
 from agents.returns import explore_mask, generalised_advantages
 from agents.rollouts import Act, Inputs, Trials, collect_trials, pack
@@ -126,7 +127,7 @@ class RL2Policy(nn.Module):
         super().__init__()
         self.encoder = TrialEncoder(observation_space, action_space, hidden_size, generator)
         self.memory = GRU(hidden_size, hidden_size, generator)
-        self.action = policy_head(action_space, hidden_size, generator)
+        self.action = PolicyHead(hidden_size, action_space, generator)
         self.value = linear(hidden_size, 1, 1.0, generator)
 
     @torch.no_grad()
@@ -146,7 +147,8 @@ class RL2Policy(nn.Module):
 
         ``noise`` draws that of all rows at each step; None asks for the most probable actions.
         """
-        if isinstance(self.action, CategoricalPolicy) and self.value.weight.device.type == "cpu":
+        discrete = isinstance(self.action.distribution, Categorical)
+        if discrete and self.value.weight.device.type == "cpu":
             return compiled_act(self.encoder, self.memory, self.action, self.value, noise)
         return lambda inputs, memory, active: self.act(inputs, memory, noise and noise())
 

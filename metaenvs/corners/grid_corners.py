@@ -8,11 +8,17 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from metaenvs.corners.four_corners import (
+    REPORT_FIELDS,
+    corner_x,
+    corner_y,
+    draw_task,
+    new_task_space,
+    report,
+)
 from metaenvs.corners.picture import draw_corners, position_to_text
-from metaenvs.corners.sides import corner_x, corner_y
 from metaenvs.env import ArrayEnv
 from metaenvs.family import ArrayFamily
-from metaenvs.kernels.random import random_integer
 from metaenvs.kernels.row_function import row_function
 from metaenvs.spaces import codes_space
 from metaenvs.vector_env import ArrayVectorEnv
@@ -26,12 +32,6 @@ STATE_DTYPE = np.dtype(
     [("x", np.int32), ("y", np.int32), ("corner", np.int32), ("visited", np.uint8, (4,))],
     align=True,
 )
-
-
-@row_function
-def draw_task(parameters: Any, task: Any, state: Any, key: Any) -> None:
-    """Any corner is as likely as another."""
-    task.corner = random_integer(key, 0, 4)
 
 
 @row_function
@@ -76,15 +76,6 @@ def observe(parameters: Any, task: Any, state: Any, observation: Any) -> None:
         observation[2] = task.corner
 
 
-@row_function
-def report(parameters: Any, task: Any, state: Any, fields: Any) -> None:
-    """Which corner this is, and how many the episode has seen."""
-    fields.corner = state.corner
-    fields.corners_visited = 0
-    for corner in range(4):
-        fields.corners_visited += state.visited[corner]
-
-
 def grid_corners(*, size: int = 9, task_visible: bool = False) -> ArrayFamily:
     """The family in one configuration; arguments are described in the manual page."""
     if isinstance(size, bool) or not isinstance(size, int) or not 3 <= size <= 99 or size % 2 == 0:
@@ -93,7 +84,7 @@ def grid_corners(*, size: int = 9, task_visible: bool = False) -> ArrayFamily:
     parameters["size"] = size
     parameters["task_visible"] = task_visible
     return ArrayFamily(
-        task_space=gym.spaces.Dict({"corner": gym.spaces.Box(0, 3, (), np.int16)}),
+        task_space=new_task_space(),
         observation_space=codes_space([size, size] + [4] * task_visible),
         action_space=gym.spaces.Discrete(4),
         parameters=parameters,
@@ -103,7 +94,7 @@ def grid_corners(*, size: int = 9, task_visible: bool = False) -> ArrayFamily:
         step=step,
         observe=observe,
         report=report,
-        report_fields=[("corner", np.int32), ("corners_visited", np.int32)],
+        report_fields=REPORT_FIELDS,
         episode_steps=2 * (size - 1),
         splits=("all",),
         render=_render,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metaenvs.corners.sides import corner_x, corner_y
+from metaenvs.corners.four_corners import corner_x, corner_y
 
 __all__ = ["draw_corners", "position_to_text"]
 

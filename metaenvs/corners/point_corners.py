@@ -8,11 +8,18 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from metaenvs.corners.four_corners import (
+    REPORT_FIELDS,
+    corner_x,
+    corner_y,
+    draw_task,
+    new_task_space,
+    report,
+)
 from metaenvs.corners.picture import draw_corners, position_to_text
-from metaenvs.corners.sides import corner_x, corner_y
 from metaenvs.env import ArrayEnv
 from metaenvs.family import ArrayFamily
-from metaenvs.kernels.random import random_integer, random_uniform
+from metaenvs.kernels.random import random_uniform
 from metaenvs.kernels.row_function import row_function
 from metaenvs.vector_env import ArrayVectorEnv
 
@@ -29,12 +36,6 @@ STATE_DTYPE = np.dtype(
     [("x", np.float64), ("y", np.float64), ("corner", np.int32), ("visited", np.uint8, (4,))],
     align=True,
 )
-
-
-@row_function
-def draw_task(parameters: Any, task: Any, state: Any, key: Any) -> None:
-    """Any corner is as likely as another."""
-    task.corner = random_integer(key, 0, 4)
 
 
 @row_function
@@ -84,22 +85,13 @@ def observe(parameters: Any, task: Any, state: Any, observation: Any) -> None:
         observation[3] = CORNER_DISTANCE * corner_y(task.corner)
 
 
-@row_function
-def report(parameters: Any, task: Any, state: Any, fields: Any) -> None:
-    """Where the point is, and how many corners the episode has seen."""
-    fields.corner = state.corner
-    fields.corners_visited = 0
-    for corner in range(4):
-        fields.corners_visited += state.visited[corner]
-
-
 def point_corners(*, task_visible: bool = False) -> ArrayFamily:
     """The family in one configuration; arguments are described in the manual page."""
     parameters = np.zeros(1, PARAMETERS_DTYPE)
     parameters["task_visible"] = task_visible
     size = 4 if task_visible else 2
     return ArrayFamily(
-        task_space=gym.spaces.Dict({"corner": gym.spaces.Box(0, 3, (), np.int16)}),
+        task_space=new_task_space(),
         observation_space=gym.spaces.Box(-np.inf, np.inf, (size,), np.float32),
         action_space=gym.spaces.Box(-LONGEST_STEP, LONGEST_STEP, (2,), np.float32),
         parameters=parameters,
@@ -109,7 +101,7 @@ def point_corners(*, task_visible: bool = False) -> ArrayFamily:
         step=step,
         observe=observe,
         report=report,
-        report_fields=[("corner", np.int32), ("corners_visited", np.int32)],
+        report_fields=REPORT_FIELDS,
         episode_steps=100,
         splits=("all",),
         render=_render,

@@ -23,7 +23,7 @@ def new_policy(observation_space: gym.Space) -> RL2Policy:
     policy = RL2Policy(observation_space, gym.spaces.Discrete(6), SIZE, generator)
     with torch.no_grad():
         # The heads start near zero; here their differences shall show.
-        policy.action.logits.weight.normal_(generator=generator)
+        policy.action.layer.weight.normal_(generator=generator)
     return policy
 
 

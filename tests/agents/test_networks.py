@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents.networks import TrialEncoder
-from agents.policies import CategoricalPolicy, GaussianPolicy, policy_head
+from agents.policies import PolicyHead
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -49,36 +49,36 @@ def test_encoder_scales_images_and_takes_continuous_actions() -> None:
 def test_spaces_of_another_kind_are_refused() -> None:
     with pytest.raises(TypeError, match="MultiDiscrete or Box observation"):
         TrialEncoder(gym.spaces.Text(3), gym.spaces.Discrete(2), 4, GENERATOR)
-    with pytest.raises(TypeError, match="Discrete or Box action"):
-        policy_head(gym.spaces.MultiBinary(3), 4, GENERATOR)
+    with pytest.raises(TypeError, match=r"Discrete \(from 0\) or Box action"):
+        PolicyHead(4, gym.spaces.MultiBinary(3), GENERATOR)
 
 
 def test_categorical_against_torch() -> None:
-    policy = CategoricalPolicy(5, 3, GENERATOR)
+    policy = PolicyHead(5, gym.spaces.Discrete(3), GENERATOR)
     features = torch.randn(64, 5)
     actions, log_probabilities = policy.sample(
         features, policy.noise(len(features), torch.Generator().manual_seed(1))
     )
-    reference = torch.distributions.Categorical(logits=policy.logits(features))
+    reference = torch.distributions.Categorical(logits=policy.layer(features))
     torch.testing.assert_close(log_probabilities, reference.log_prob(actions))
     again, entropies = policy.evaluate(features, actions)
     torch.testing.assert_close(again, log_probabilities)
     torch.testing.assert_close(entropies, reference.entropy())
     greedy, _ = policy.sample(features, None)
-    assert torch.equal(greedy, policy.logits(features).argmax(-1))
+    assert torch.equal(greedy, policy.layer(features).argmax(-1))
 
 
 def test_gaussian_against_torch() -> None:
-    policy = GaussianPolicy(5, 2, GENERATOR)
+    policy = PolicyHead(5, gym.spaces.Box(-1, 1, (2,)), GENERATOR)
     with torch.no_grad():
         policy.log_deviation.copy_(torch.tensor([0.3, -0.7]))
     features = torch.randn(64, 5)
     actions, log_probabilities = policy.sample(
         features, policy.noise(len(features), torch.Generator().manual_seed(1))
     )
-    normal = torch.distributions.Normal(policy.mean(features), policy.log_deviation.exp())
+    normal = torch.distributions.Normal(policy.layer(features), policy.log_deviation.exp())
     torch.testing.assert_close(log_probabilities, normal.log_prob(actions).sum(-1))
     again, entropies = policy.evaluate(features, actions)
     torch.testing.assert_close(again, log_probabilities)
     torch.testing.assert_close(entropies, normal.entropy().sum(-1))
-    torch.testing.assert_close(policy.sample(features, None)[0], policy.mean(features))
+    torch.testing.assert_close(policy.sample(features, None)[0], policy.layer(features))

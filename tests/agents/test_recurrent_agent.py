@@ -16,7 +16,7 @@ CONFIG = RL2Config(env_id="metaenvs/KrazyWorldEasy-v0", hidden_size=16)
 def make_agent() -> RecurrentAgent:
     policy = new_policy(CONFIG)
     with torch.no_grad():
-        policy.action.logits.weight.normal_(generator=torch.Generator().manual_seed(0))
+        policy.action.layer.weight.normal_(generator=torch.Generator().manual_seed(0))
     return RecurrentAgent(policy, "policy")
 
 

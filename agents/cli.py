@@ -87,6 +87,10 @@ def _parser(resuming: bool) -> argparse.ArgumentParser:
     evaluating.add_argument("--rollouts", type=int, default=4, help="parallel tries of each task")
     evaluating.add_argument("--episodes", type=int, help="default: as in training")
     evaluating.add_argument("--seed", type=int, default=0)
+    evaluating.add_argument(
+        "--record", nargs="*", default=[], metavar="NAME",
+        help="entries of the family's info that come into the table, as at an episode's end",
+    )  # fmt: skip
     evaluating.set_defaults(run=_evaluate)
 
     comparing = commands.add_parser(
@@ -289,7 +293,7 @@ def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
         for agent, arguments, run in contenders
         for row in evaluate(
             agent, env_id, tasks, split=split, rollouts=given.rollouts, episodes=episodes,
-            seed=given.seed, env_arguments=arguments, run=run,
+            seed=given.seed, env_arguments=arguments, run=run, record=given.record,
         )
     ]  # fmt: skip
     table = given.folder / f"evaluation-{split}.csv"

@@ -21,6 +21,7 @@ from agents.evaluation.curves import adaptation_curve, learning_curve, read_metr
 from agents.evaluation.scores import returns_of_agents
 from agents.evaluation.statistics import bootstrap_interval, mean
 from agents.evaluation.table import read_table
+from agents.many_runs import runs_of
 
 ENV_ID = "metaenvs/KrazyWorldEasy-v0"
 ENV_ARGUMENTS = {"dynamics": "simple", "energy_start": 10}
@@ -52,11 +53,8 @@ def train(folder, agent, processes):
             "train", agent, ENV_ID, "--out", folder, "--env-arguments", json.dumps(ENV_ARGUMENTS),
             "--seeds", SEEDS, "--processes", processes, *sum(SETTINGS.items(), ()),
         )  # fmt: skip
-    runs = [folder / f"seed{seed}" for seed in range(SEEDS)]
-    for one in runs:
-        if not (one / "evaluation-test.csv").exists():
-            run("evaluate", one, "--num-tasks", 4 if QUICK else 64, "--record", *METRICS)
-    return runs
+    run("evaluate", folder, "--num-tasks", 4 if QUICK else 64, "--record", *METRICS)
+    return runs_of(folder)
 
 
 def rows_of(runs):

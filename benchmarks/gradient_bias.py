@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from random_processes import (
+from gradient_studies.random_processes import (
     HORIZON,
     family_processes,
     legend_below,

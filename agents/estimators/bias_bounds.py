@@ -40,7 +40,6 @@ def compositional_bias_bound(
             f"1, got {lipschitz=}, {smoothness=}, {gradient_deviation=}, {step_size=}, "
             f"{num_steps=}, {batch_size=}."
         )
-    growth = step_size * num_steps
-    if smoothness > 0:
-        growth = math.expm1(num_steps * math.log1p(step_size * smoothness)) / smoothness
+    # ((1 + alpha c)^K - 1) / c as a sum, which has a value where c is 0.
+    growth = step_size * sum((1 + step_size * smoothness) ** step for step in range(num_steps))
     return lipschitz * growth * gradient_deviation / math.sqrt(batch_size)

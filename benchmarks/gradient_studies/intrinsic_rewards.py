@@ -17,7 +17,7 @@ from agents.estimators.tabular_mdp import (
     exact_value,
     state_values,
 )
-from gradient_studies.composed_meta_gradient import EXACT, FIRST_ORDER, ORDER_ONE
+from gradient_studies.composed_meta_gradient import EXACT, FIRST_ORDER, ORDER_ONE, SCORE
 from gradient_studies.random_processes import reference_process
 
 __all__ = ["intrinsic_gradients", "intrinsic_rows"]
@@ -27,7 +27,8 @@ def intrinsic_gradients(mdp: TabularMDP, step_size: float, num_steps: int) -> di
     """Meta-gradients in intrinsic rewards of 0, by the Jacobians of the steps.
 
     Meta-objective: expected-update; steps are exact, so that only Jacobians can be wrong. Policies
-    begin uniform. The score has an exact critic, which follows the intrinsic rewards.
+    begin uniform. With ``FIRST_ORDER`` it is the score with an exact critic that follows the
+    intrinsic rewards: the Hessians are 0, the mixed derivatives are exact.
     """
 
     def within(phi: Tensor) -> TabularMDP:
@@ -42,9 +43,14 @@ def intrinsic_gradients(mdp: TabularMDP, step_size: float, num_steps: int) -> di
 
     def score(phi: Tensor, logits: Tensor) -> Tensor:
         policy = logits.softmax(-1)
+        return exact_score_surrogate(within(phi), policy, policy.detach())
+
+    def centred_score(phi: Tensor, logits: Tensor) -> Tensor:
+        policy = logits.softmax(-1)
         critic = state_values(within(phi), policy.detach())
         return exact_score_surrogate(within(phi), policy, policy.detach(), critic)
 
+    objectives = {EXACT: inner, ORDER_ONE: order_one, SCORE: score, FIRST_ORDER: centred_score}
     start = torch.zeros_like(mdp.rewards)
     return {
         name: meta_gradient(
@@ -54,7 +60,7 @@ def intrinsic_gradients(mdp: TabularMDP, step_size: float, num_steps: int) -> di
             step_size=step_size,
             initial=lambda _: start,
         )
-        for name, objective in ((EXACT, inner), (ORDER_ONE, order_one), (FIRST_ORDER, score))
+        for name, objective in objectives.items()
     }
 
 
@@ -65,7 +71,7 @@ def intrinsic_rows(processes: int) -> list[dict[str, Any]]:
         for step_size in (3.0, 10.0):
             for num_steps in (1, 2, 3, 4, 5):
                 gradients = intrinsic_gradients(reference_process(seed, 20), step_size, num_steps)
-                for name in (ORDER_ONE, FIRST_ORDER):
+                for name in (ORDER_ONE, SCORE, FIRST_ORDER):
                     pair = gradients[name], gradients[EXACT]
                     rows.append(
                         {"process": seed, "rate": step_size, "steps": num_steps, "jacobian": name,

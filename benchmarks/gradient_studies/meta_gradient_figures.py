@@ -84,42 +84,48 @@ def draw_sampled(rows: Rows, limits: Rows, out: Path) -> None:
         label = "squared error of ten, as released"
         _line(place, ours, along, "released_measure", COLOURS[0], "x--", label, root=True)
         place.set_ylim(1e-3, 1e2)
+    axes[1].plot([], [], ":", color=GREY, label="with exact steps")
     points = sorted({row["samples"] for row in rows if row["sweep"] == "samples"})
     limit = float(np.median([row["limit"] for row in limits if row["jacobian"] == EXACT]))
-    axes[0].plot(points, limit / np.array(points), ":", color=COLOURS[0], label="limit over n")
+    axes[0].plot(
+        points, limit / np.array(points), ":", color=COLOURS[0], label="exact: limit over n"
+    )
     axes[0].set_xscale("log", base=2)
     legend_below(figure, axes, 4)
     save(figure, out / "sampled.png")
 
 
 def draw_intrinsic(rows: Rows, out: Path) -> None:
-    """Relative bias of LIRPG's meta-gradient against steps, one line per process and the median."""
+    """Relative bias of LIRPG's meta-gradient against steps: processes, and their median."""
     rates = sorted({row["rate"] for row in rows})
     figure, axes = panels(
         [f"rate {rate:g}" for rate in rates],
         ["inner steps"] * len(rates),
-        "correlation with the truth",
+        "bias relative to the meta-gradient",
         columns=len(rates),
     )
     for place, rate in zip(axes, rates, strict=True):
-        for name in (ORDER_ONE, FIRST_ORDER):
-            ours = [row for row in rows if row["rate"] == rate and row["jacobian"] == name]
-            label = "order 1" if name == ORDER_ONE else "score, exact critic"
+        for name in (ORDER_ONE, SCORE, FIRST_ORDER):
+            # With one step no Hessian enters: the bias is 0.
+            ours = [row for row in rows if (row["rate"], row["jacobian"]) == (rate, name)]
+            ours = [row for row in ours if row["steps"] > 1]
             for process in sorted({row["process"] for row in ours}):
                 single = [row for row in ours if row["process"] == process]
                 place.plot(
-                    [row["steps"] for row in single], [row["correlation"] for row in single],
+                    [row["steps"] for row in single], [row["relative_bias"] for row in single],
                     color=STYLE[name], alpha=0.25, linewidth=0.8,
                 )  # fmt: skip
-            _line(place, ours, "steps", "correlation", STYLE[name], "o-", label, log=False)
-        place.set_ylim(-1.02, 1.02)
-    legend_below(figure, axes, 2)
+            label = "score, exact critic" if name == FIRST_ORDER else LABELS[name]
+            _line(place, ours, "steps", "relative_bias", STYLE[name], "o-", label)
+        place.set_ylim(5e-3, 2e2)
+        place.set_xticks([2, 3, 4, 5])
+    legend_below(figure, axes, 3)
     save(figure, out / "intrinsic-rewards.png")
 
 
 def _line(
     place: Any, rows: Rows, along: str, column: str, colour: str, line: str, label: str | None,
-    *, root: bool = False, log: bool = True,
+    *, root: bool = False,
 ) -> None:  # fmt: skip
     """Median over processes; ``root`` of what is a square."""
     points = sorted({row[along] for row in rows})
@@ -129,5 +135,4 @@ def _line(
     if root:
         middle = np.sqrt(np.maximum(middle, 0))
     place.plot(points, middle, line, color=colour, label=label, linewidth=1.5, markersize=4)
-    if log:
-        place.set_yscale("log")
+    place.set_yscale("log")

@@ -117,7 +117,7 @@ def draw_intrinsic(rows: Rows, out: Path) -> None:
                 )  # fmt: skip
             label = "score, exact critic" if name == FIRST_ORDER else LABELS[name]
             _line(place, ours, "steps", "relative_bias", STYLE[name], "o-", label)
-        place.set_ylim(5e-3, 2e2)
+        place.set_ylim(5e-3, 2e3)
         place.set_xticks([2, 3, 4, 5])
     legend_below(figure, axes, 3)
     save(figure, out / "intrinsic-rewards.png")

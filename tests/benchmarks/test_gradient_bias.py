@@ -18,7 +18,10 @@ import torch
 def test_nested_means_are_what_autodiff_makes_of_the_logits(
     load: Callable[[str], ModuleType], epsilon: float
 ) -> None:
-    study, processes = load("gradient_bias"), load("gradient_studies.random_processes")
+    study, processes = (
+        load("gradient_studies.gradient_estimates"),
+        load("gradient_studies.random_processes"),
+    )
     case = study.make_case(processes.reference_process(0, 4, 3), epsilon, 0)
     trajectories = study.sample_trajectories(
         case.mdp, case.behaviour, 5, 30, torch.Generator().manual_seed(0)
@@ -42,7 +45,10 @@ def test_nested_means_are_what_autodiff_makes_of_the_logits(
 
 
 def test_expected_v_trace_is_the_mean_of_samples(load: Callable[[str], ModuleType]) -> None:
-    study, processes = load("gradient_bias"), load("gradient_studies.random_processes")
+    study, processes = (
+        load("gradient_studies.gradient_estimates"),
+        load("gradient_studies.random_processes"),
+    )
     case = study.make_case(processes.reference_process(0, 4, 3, 1.0), 0.5, 0)
     trajectories = study.sample_trajectories(
         case.mdp, case.behaviour, study.HORIZON, 20_000, torch.Generator().manual_seed(0)

@@ -120,7 +120,7 @@ def describe(
     at = numbers.flatten(1)[:, None].expand(-1, 2, -1)
 
     def of_events(table: Tensor) -> Tensor:
-        return table.gather(2, at).unflatten(2, numbers.shape[1:])
+        return table.gather(2, at).view(-1, 2, *numbers.shape[1:])
 
     rewards = of_events(payoffs.flatten(2).repeat(1, 1, NUM_CODES))
     seen = torch.stack([values[:, 0], values[:, 1, MIRROR]], 1)

@@ -43,7 +43,7 @@ class MemoryOneAgent:
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Cooperate with the strategy's probability after what both did last."""
         probability = self._cooperates[np.asarray(observation)[:, 0]]
-        return (self._noise().numpy() >= probability).astype(np.int64)
+        return np.asarray(self._noise().numpy() >= probability, np.int64)
 
     def observe(self, transition: Transition) -> None:
         """Change nothing."""

@@ -81,7 +81,8 @@ def play(
         other: (learners, 5), float64.
         num_games: Of each learner.
         steps: Of a game.
-        generators: One for each pair of learners, which does not depend on the pairs beside it.
+        generators: One for each pair, or of learners in as many equal parts; a part does not depend
+            on those beside it.
 
     Returns:
         Events (learners, num_games, steps), uint8.
@@ -91,7 +92,7 @@ def play(
     tables = torch.stack([own, other], 1).sigmoid().numpy().ravel()
     # Where in them the table of each game's players begins.
     begins = NUM_CODES * np.arange(2 * learners).reshape(learners, 2).repeat(num_games, 0)
-    shape = (steps, 2 * num_games, 2)
+    shape = (steps, learners // len(generators) * num_games, 2)
     drawn = [torch.rand(shape, dtype=torch.float64, generator=each) for each in generators]
     uniforms = torch.cat(drawn, 1).numpy()
     events = np.empty((steps, learners * num_games), np.uint8)

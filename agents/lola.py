@@ -326,6 +326,9 @@ def train(
     started = time.perf_counter() - state.seconds
 
     while state.env_steps < config.total_env_steps:
+        if config.decay_learning_rate:
+            remaining = 1 - state.env_steps / config.total_env_steps
+            state.optimiser.param_groups[0]["lr"] = config.learning_rate * remaining
         played = ascend_sampled(players, generators)
         state.optimiser.step()
         state.env_steps += games * players.episode_steps
@@ -361,7 +364,7 @@ def train(
 
 
 def train_exactly(config: LOLAConfig, num_updates: int) -> Tensor:
-    """Learn from exact returns; nothing is sampled, ``seed`` and numbers of games do not count.
+    """Learn from exact returns, at a constant rate; what is about samples does not count.
 
     Returns:
         (num_updates, 2), each player's :func:`exact_scores` after each update.

@@ -30,6 +30,9 @@ class LOLAConfig:
     """Alpha, the size of these."""
     learning_rate: float = 0.1
     """Of Adam, in the players' own steps."""
+    decay_learning_rate: bool = True
+    """Whether the rate falls linearly to 0 over the training. Where it stays, as in released code,
+    players that have learned to reciprocate are carried away again by noise (docs/lola.md)."""
     discount: float = 0.96
     """Gamma."""
     inner_games: int = 128

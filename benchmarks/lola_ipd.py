@@ -27,6 +27,7 @@ from agents.evaluation.statistics import bootstrap_interval, mean
 from agents.lola import LOLAConfig, exact_scores, start, train, train_exactly
 
 UPDATES, SEEDS, LAST = 200, 10, 10
+LEGEND = {"frameon": False, "fontsize": 8}
 LOOKAHEAD = (0, 1, 2, 3)
 REFERENCE = {1: (-1.065, -1.010, -1.005), 2: (-1.161, -1.017, -1.005), 3: (-1.307, -1.026, -1.007)}
 """Exact scores after 50, 100 and 200 updates, by another program."""
@@ -35,7 +36,9 @@ SETTINGS = {
     "K = 1": {},
     "K = 2": {"lookahead_steps": 2},
     "K = 3": {"lookahead_steps": 3},
+    "K = 1, constant rate": {"decay_learning_rate": False},
     "K = 1, MagicBox baseline": {"critic": "magic-box"},
+    "K = 1, both": {"decay_learning_rate": False, "critic": "magic-box"},
     "K = 1, no critic": {"critic": "none"},
     "K = 1, LVC": {"inner_estimator": "lvc"},
     "K = 1, replayed": {"replayed_batches": 7},
@@ -141,8 +144,8 @@ def styled(figure, columns, titles, across, up):
 
 def curves_figure(exact, sampled):
     """Scores against updates."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
-    titles = ("exact gradients", "sampled games, ten seeds", "sampled games, variants of K = 1")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    titles = ("exact gradients", "sampled games; thin: each seed", "sampled games, K = 1")
     parts = styled(figure, 3, titles, "update", "score")
     for steps, scores in exact.items():
         updates = np.arange(1, len(scores) + 1)
@@ -155,9 +158,9 @@ def curves_figure(exact, sampled):
             axes.plot(updates, scores, color=colour, linewidth=0.5, alpha=0.35)
         axes.plot(updates, scores.mean(1), color=colour, label=label, linewidth=1.8)
     scores = sampled["K = 1"][0].mean(1)
-    parts[2].plot(np.arange(1, len(scores) + 1), scores, "--", color=COLOURS[1], label="K = 1")
+    parts[2].plot(np.arange(1, len(scores) + 1), scores, "--", color=COLOURS[1], label="default")
     for axes in parts:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, **LEGEND)
     return figure
 
 
@@ -178,7 +181,8 @@ def errors_figure(rows):
         for colour, (label, fits) in zip(COLOURS, kinds.items(), strict=False):
             mine = [row for row in rows if row.update == update and fits(row)]
             games = [row.games for row in mine]
-            axes.plot(games, [row.deviation for row in mine], color=colour, label=label)
+            deviations = [row.deviation for row in mine]
+            axes.plot(games, deviations, color=colour, label=label if axes is parts[0] else None)
             seen = [row for row in mine if row.bias > 2 * row.noise]
             hidden = [row for row in mine if row not in seen]
             axes.plot([row.games for row in seen], [row.bias for row in seen], "o", color=colour)
@@ -190,8 +194,10 @@ def errors_figure(rows):
         axes.minorticks_off()
     parts[0].plot([], [], "-", color="k", label="standard deviation")
     parts[0].plot([], [], "o", color="k", label="bias")
-    parts[0].plot([], [], "v", color="k", markerfacecolor="none", label="bias is below")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    parts[0].plot(
+        [], [], "v", color="k", markerfacecolor="none", label="bias hidden by noise: below"
+    )
+    figure.legend(loc="outside lower center", ncols=2, **LEGEND)
     return figure
 
 

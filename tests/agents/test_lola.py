@@ -212,6 +212,17 @@ def test_a_pair_learns_as_it_would_alone(lookahead_steps: int) -> None:
     assert not torch.equal(together.logits[0], together.logits[1])
 
 
+def test_the_rate_falls_to_nothing_over_the_training() -> None:
+    rates: dict[bool, list[float]] = {}
+    for decay in (False, True):
+        config = dataclasses.replace(QUICK, decay_learning_rate=decay, total_env_steps=720)
+        told: list[float] = []
+        train(config, keep=lambda state: told.append(state.optimiser.param_groups[0]["lr"]))  # noqa: B023
+        rates[decay] = told
+    assert rates[False] == [0.1] * 4
+    assert rates[True] == pytest.approx([0.1, 0.075, 0.05, 0.025])
+
+
 @pytest.mark.parametrize("replayed_batches", [0, 2])
 def test_it_goes_on_from_a_kept_state_bit_for_bit(replayed_batches: int) -> None:
     config = dataclasses.replace(QUICK, total_env_steps=900, replayed_batches=replayed_batches)

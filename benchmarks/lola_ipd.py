@@ -38,7 +38,7 @@ SETTINGS = {
     "K = 3": {"lookahead_steps": 3},
     "K = 1, constant rate": {"decay_learning_rate": False},
     "K = 1, MagicBox baseline": {"critic": "magic-box"},
-    "K = 1, both": {"decay_learning_rate": False, "critic": "magic-box"},
+    "K = 1, as released": {"decay_learning_rate": False, "critic": "magic-box"},
     "K = 1, no critic": {"critic": "none"},
     "K = 1, LVC": {"inner_estimator": "lvc"},
     "K = 1, replayed": {"replayed_batches": 7},
@@ -152,13 +152,14 @@ def curves_figure(exact, sampled):
         parts[0].plot(updates, scores, color=COLOURS[steps], label=f"K = {steps}")
     for place, (name, (scores, _)) in enumerate(sampled.items()):
         axes = parts[1] if place < len(LOOKAHEAD) else parts[2]
-        colour, updates = COLOURS[place % len(COLOURS)], np.arange(1, len(scores) + 1)
+        colour = COLOURS[place if place < len(LOOKAHEAD) else place - len(LOOKAHEAD)]
+        updates = np.arange(1, len(scores) + 1)
         label = name.removeprefix("K = 1, ")
         if place < len(LOOKAHEAD):
             axes.plot(updates, scores, color=colour, linewidth=0.5, alpha=0.35)
         axes.plot(updates, scores.mean(1), color=colour, label=label, linewidth=1.8)
     scores = sampled["K = 1"][0].mean(1)
-    parts[2].plot(np.arange(1, len(scores) + 1), scores, "--", color=COLOURS[1], label="default")
+    parts[2].plot(np.arange(1, len(scores) + 1), scores, "--", color="k", label="default")
     for axes in parts:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, **LEGEND)
     return figure

@@ -158,8 +158,9 @@ def test_exact_naive_learning_ends_in_defection() -> None:
     assert scores.tolist() == pytest.approx((-1.98, -1.99, -2.0), abs=5e-3)
 
 
-def test_without_look_ahead_it_is_naive_learning() -> None:
-    config = dataclasses.replace(QUICK, lookahead_steps=0, outer_games=2000)
+@pytest.mark.parametrize("critic", ["doubly-robust", "magic-box"])
+def test_without_look_ahead_it_is_naive_learning(critic: Any) -> None:
+    config = dataclasses.replace(QUICK, lookahead_steps=0, outer_games=200, critic=critic)
     state = start(config)
     players = state.module
     with torch.no_grad():

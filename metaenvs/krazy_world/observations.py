@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from metaenvs.kernels.row_function import row_function
 from metaenvs.krazy_world.tiles import AGENT, OUTSIDE
 
@@ -46,10 +48,11 @@ def observe_codes(parameters: Any, task: Any, state: Any, observation: Any) -> N
     if parameters.local_view:
         for row in range(agent_row - 1, agent_row + 2):
             for column in range(agent_column - 1, agent_column + 2):
-                code = OUTSIDE
-                if 0 <= row < size and 0 <= column < size:
-                    code = tile_codes[tiles[row * size + column]]
-                observation[position] = code
+                # Some cell is read in any case: nobody can predict which way a branch would go.
+                inside = (0 <= row) & (row < size) & (0 <= column) & (column < size)
+                cell = np.uint64(row * size + column if inside else 0)
+                code = tile_codes[tiles[cell]]
+                observation[position] = code if inside else OUTSIDE
                 position += 1
     else:
         for cell in range(size * size):

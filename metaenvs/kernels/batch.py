@@ -120,9 +120,7 @@ def find_refused(settings: Any, rows: Any, actions: Any) -> int:
     if refused == 0:
         return -1
     first = 0
-    while is_legal(settings, actions[first]) and (
-        settings.next_step or not rows[first].finished
-    ):
+    while is_legal(settings, actions[first]) and (settings.next_step or not rows[first].finished):
         first += 1
     return first
 

@@ -49,7 +49,7 @@ def observe_codes(parameters: Any, task: Any, state: Any, observation: Any) -> N
         for row in range(agent_row - 1, agent_row + 2):
             for column in range(agent_column - 1, agent_column + 2):
                 # Some cell is read in any case: nobody can predict which way a branch would go.
-                inside = (0 <= row) & (row < size) & (0 <= column) & (column < size)
+                inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
                 cell = np.uint64(row * size + column if inside else 0)
                 code = tile_codes[tiles[cell]]
                 observation[position] = code if inside else OUTSIDE

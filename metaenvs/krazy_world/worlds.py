@@ -110,7 +110,7 @@ def list_free_cells(task: Any, cells: Any, size: Any, door: Any) -> Any:
 @row_function
 def cell_or(otherwise: Any, row: Any, column: Any, size: Any) -> Any:
     """The cell at a place, or ``otherwise`` beyond the board."""
-    inside = (0 <= row) & (row < size) & (0 <= column) & (column < size)
+    inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
     return np.uint64(row * size + column if inside else otherwise)
 
 

@@ -72,11 +72,11 @@ def state_dtype(size: int) -> np.dtype[Any]:
 
 @row_function
 def count_bits(bits: Any) -> Any:
-    """Number of ones among the lowest ten bits."""
-    count = 0
-    for position in range(10):
-        count += (bits >> position) & 1
-    return count
+    """Number of ones among the lowest 16 bits: added in pairs, fours, bytes, all."""
+    bits = (bits & 0x5555) + ((bits >> 1) & 0x5555)
+    bits = (bits & 0x3333) + ((bits >> 2) & 0x3333)
+    bits = (bits & 0x0F0F) + ((bits >> 4) & 0x0F0F)
+    return (bits & 0xFF) + (bits >> 8)
 
 
 @row_function

@@ -40,7 +40,7 @@ class LeanRow:
         self._terminated, self._truncated = result.terminated, result.truncated
         self._names = batch.report_dtype.names or ()
         self._read_report = record_struct(batch.report_dtype).unpack
-        self._report = memoryview(result.report.view(np.uint8))
+        self._report = result.report.view(np.uint8).data
         self._pins: Any = None
         self._pool: Any = None
 

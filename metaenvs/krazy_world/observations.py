@@ -54,8 +54,8 @@ def observe_codes(parameters: Any, task: Any, state: Any, observation: Any) -> N
             for across in range(-1, 2):
                 inside = row_inside & (left if across < 0 else (right if across > 0 else True))
                 # Some cell is read in any case: nobody can predict which way a branch would go.
-                cell = np.uint64(here + down * size + across if inside else here)
-                code = tile_codes[tiles[cell]]
+                seen = np.uint64(here + down * size + across if inside else here)
+                code = tile_codes[tiles[seen]]
                 observation[position] = code if inside else OUTSIDE
                 position += 1
     else:

@@ -15,7 +15,6 @@ from metaenvs.cuda.records import RowArray
 from metaenvs.kernels.row_function import RowFunction, bind
 from metaenvs.registration import IDS
 
-
 calls: list[str] = []
 
 

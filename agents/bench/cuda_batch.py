@@ -30,12 +30,12 @@ def cuda_batch(effort: Effort) -> list[Row]:
     name = "cuda-batch"
     try:
         arrays = device_arrays()
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, ValueError) as error:
         return [skipped_row(name, "Krazy World on a GPU", f"skipped: {error}")]
     if not isinstance(arrays, TorchArrays):
         return [skipped_row(name, "Krazy World on a GPU", "skipped: a simulator tells no times")]
     labels = {size: f"Krazy World, {size:,} rows" for size in BATCH_SIZES}
-    envs = {
+    envs: dict[int, Any] = {
         size: gym.make_vec(
             KRAZY_WORLD,
             num_envs=size,
@@ -67,7 +67,8 @@ def row_bytes(batch: CudaBatch) -> int:
     actions = batch.arrays.zeros((num_rows, *shape_of(family.action_space)), np.int64)
     results = vars(batch.step(actions)).values()
     records = 2 * ROW_DTYPE.itemsize + family.state_dtype.itemsize
-    return records + (actions.nbytes + sum(result.nbytes for result in results)) // num_rows
+    moved: int = actions.nbytes + sum(result.nbytes for result in results)
+    return records + moved // num_rows
 
 
 def _step_block(env: Any) -> Callable[[], int]:

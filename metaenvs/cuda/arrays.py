@@ -16,13 +16,18 @@ import numpy.typing as npt
 
 from metaenvs.cuda.records import RowArray
 
-__all__ = ["DeviceArrays", "NumPyArrays", "TorchArrays", "as_bytes", "device_arrays"]
+__all__ = [
+    "DeviceArrays", "NumPyArrays", "TorchArrays", "as_bytes", "device_arrays", "device_available",
+]  # fmt: skip
 
 INSTALL = "pip install 'metaenvs[cuda]'"
 
 
 class DeviceArrays(Protocol):
     """What a batch asks of the library that its arrays are from."""
+
+    device: str
+    """Where torch would say that they are."""
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
         """A fresh array."""
@@ -66,6 +71,8 @@ def as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 class NumPyArrays:
     """Arrays on the host, which Numba's simulator takes for the device."""
+
+    device = "cpu"
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
         """A fresh array."""
@@ -123,20 +130,20 @@ class TorchArrays:
     def __init__(self, device: str) -> None:
         # Untyped here: torch is asked for by whoever asks for a GPU, and numba-cuda has no stubs.
         self._torch: Any = importlib.import_module("torch")
-        self._device = self._torch.device(device)
+        self.device = device
         self._streams: dict[int, Any] = {0: 0}
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
         """A fresh tensor."""
-        return self._torch.empty(shape, dtype=self._dtype(dtype), device=self._device)
+        return self._torch.empty(shape, dtype=self._dtype(dtype), device=self.device)
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
         """A fresh tensor of zeros."""
-        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._device)
+        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self.device)
 
     def upload(self, array: npt.NDArray[Any]) -> Any:
         """A copy on the device."""
-        return self._torch.tensor(np.ascontiguousarray(array), device=self._device)
+        return self._torch.tensor(np.ascontiguousarray(array), device=self.device)
 
     def download(self, array: Any) -> npt.NDArray[Any]:
         """A copy on the host, which waits for the device."""
@@ -156,7 +163,7 @@ class TorchArrays:
 
     def adopt(self, array: Any) -> Any:
         """A tensor on the device: itself if it is there, else a copy (which waits)."""
-        return self._torch.as_tensor(array, device=self._device)
+        return self._torch.as_tensor(array, device=self.device)
 
     def field(self, records: Any, dtype: np.dtype[Any], name: str) -> Any:
         """A view of one field of records that are kept as bytes."""
@@ -176,7 +183,7 @@ class TorchArrays:
 
     def stream(self) -> Any:
         """Torch's current stream."""
-        handle = self._torch.cuda.current_stream(self._device).cuda_stream
+        handle = self._torch.cuda.current_stream(self.device).cuda_stream
         if handle not in self._streams:
             cuda: Any = importlib.import_module("numba.cuda")
             self._streams[handle] = cuda.external_stream(handle)
@@ -191,7 +198,7 @@ def device_arrays() -> DeviceArrays:
 
     Raises:
         ImportError: A package that is missing, with what installs it.
-        RuntimeError: No GPU.
+        ValueError: No GPU.
     """
     numba: Any = importlib.import_module("numba")
     if numba.config.ENABLE_CUDASIM:
@@ -206,9 +213,18 @@ def device_arrays() -> DeviceArrays:
     seen = {"torch": torch.cuda.is_available(), "numba-cuda": cuda.is_available()}
     if not all(seen.values()):
         blind = [package for package, sees in seen.items() if not sees]
-        raise RuntimeError(
+        raise ValueError(
             f"device='cuda' needs an NVIDIA GPU and its driver, and {' and '.join(blind)} found "
             f"none (torch {torch.__version__}). Leave device out to step on the CPU, or set "
             "NUMBA_ENABLE_CUDASIM=1 for Numba's slow simulator of a GPU."
         )
     return TorchArrays("cuda")
+
+
+def device_available() -> bool:
+    """Whether ``device="cuda"`` can be asked for here."""
+    try:
+        device_arrays()
+    except (ImportError, ValueError):
+        return False
+    return True

@@ -46,9 +46,8 @@ class CudaBatch:
     whatever the device; those of an endless stream are drawn by the rows' own threads.
 
     Raises:
-        ValueError: A family that steps with more than data.
+        ValueError: A family that steps with more than data, or no GPU.
         ImportError: A package that is missing.
-        RuntimeError: No GPU.
     """
 
     def __init__(self, family: ArrayFamily, num_rows: int, **arguments: Any) -> None:

@@ -41,15 +41,19 @@ class RowKernel:
     ) -> None:
         cuda: Any = importlib.import_module("numba.cuda")
         self._kernel = cuda.jit(bind_for_device(template, row_functions))
+        self._known: set[Any] = set()
 
     def launch(self, num_rows: int, stream: Any, *arguments: Any) -> None:
         """Run the kernel for ``num_rows`` rows, without waiting for it."""
         threads = min(THREADS, num_rows)
-        with warnings.catch_warnings():
-            # Numba warns of grids too small for a GPU: how many rows there are is the caller's.
-            warnings.simplefilter("ignore")
-            configured = self._kernel[-(-num_rows // threads), threads, stream]
-        configured(*arguments)
+        shape = (-(-num_rows // threads), threads, stream)
+        if shape not in self._known:
+            with warnings.catch_warnings():
+                # Of grids too small for a GPU: how many rows there are is the caller's to say.
+                warnings.simplefilter("ignore")
+                self._kernel[shape]
+            self._known.add(shape)
+        self._kernel[shape](*arguments)
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from metaenvs.cuda.rows import FINISHED
 from metaenvs.observation_view import LAST_STEP
 from metaenvs.options import read_reset_mask, refuse_unknown_options
 from metaenvs.seeding import derive_key, row_keys
+from metaenvs.spaces import shape_of
 from metaenvs.vector_env import SAMPLE_KEY_STREAM, ArrayVectorEnv
 
 __all__ = ["CudaVectorEnv", "on_device"]
@@ -52,8 +53,16 @@ class CudaVectorEnv(ArrayVectorEnv):
         super().__init__(num_envs, **arguments)
         one_hot, kind = arguments.get("one_hot", False), arguments.get("trial_inputs")
         self._inputs = DeviceInputs(self._batch.arrays, self._family, one_hot, kind)
+        space = self._family.action_space
+        dtype = np.int64 if isinstance(space, gym.spaces.Discrete) else space.dtype
+        self._no_actions = self._batch.arrays.zeros((num_envs, *shape_of(space)), dtype)
         self._started = np.zeros(num_envs, np.bool_)
         self._all_rows = self._batch.arrays.upload(self._everywhere)
+
+    @property
+    def device(self) -> str:
+        """Where torch says that the tensors are; in the simulator that is the CPU."""
+        return self._batch.arrays.device
 
     # ------------------------------------------------------------------ Gymnasium's vector API
 
@@ -90,8 +99,7 @@ class CudaVectorEnv(ArrayVectorEnv):
             self._num_sampled = 0
         observation, reports = self._batch.begin(mask, seeded, keys)
         self._started |= mask
-        no_action = arrays.zeros(self._action_shape, self._action_dtype)
-        inputs = self._inputs.after_reset(observation, mask, no_action)
+        inputs = self._inputs.after_reset(observation, mask, self._no_actions)
         return inputs, self._device_info(reports, arrays.upload(mask))
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -179,17 +187,16 @@ class CudaVectorEnv(ArrayVectorEnv):
     def _as_actions(self, actions: Any) -> Any:
         """Actions in the kernels' dtype, on the device; their range is the kernel's to check."""
         self.require_reset()
-        arrays = self._batch.arrays
+        arrays, like = self._batch.arrays, self._no_actions
         adopted = arrays.adopt(actions)
-        if tuple(adopted.shape) != self._action_shape:
+        if adopted.shape != like.shape:
             raise ValueError(
-                f"actions must have shape {self._action_shape}, got {tuple(adopted.shape)}."
+                f"actions must have shape {tuple(like.shape)}, got {tuple(adopted.shape)}."
             )
-        kind = str(adopted.dtype).removeprefix("torch.")
-        numbers = ("int", "uint") if self._action_dtype == np.int64 else ("int", "uint", "float")
-        if not kind.startswith(numbers):
-            raise ValueError(f"actions must be {self._action_dtype} numbers, got dtype {kind}.")
-        return arrays.cast(adopted, self._action_dtype)
+        kind, wanted = (str(array.dtype).removeprefix("torch.") for array in (adopted, like))
+        if not kind.startswith(("int", "uint") if wanted == "int64" else ("int", "uint", "float")):
+            raise ValueError(f"actions must be {wanted} numbers, got dtype {kind}.")
+        return arrays.cast(adopted, wanted)
 
     def _device_info(self, reports: Any, mask: Any) -> dict[str, Any]:
         """Named tensors of a batch of reports, each with its mask as Gymnasium has it."""

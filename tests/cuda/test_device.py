@@ -55,7 +55,7 @@ def test_a_machine_without_a_gpu_is_told_what_it_lacks(monkeypatch: pytest.Monke
     pytest.importorskip("numba_cuda")
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RuntimeError, match=r"needs an NVIDIA GPU.*torch.*found none"):
+    with pytest.raises(ValueError, match=r"needs an NVIDIA GPU.*torch.*found none"):
         gym.make_vec(BANDIT, num_envs=2, device="cuda")
 
 

@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 
 import metaenvs.cuda.batch
 from metaenvs import Tasks
-from metaenvs.cuda.arrays import NumPyArrays, TorchArrays, device_arrays
+from metaenvs.cuda.arrays import NumPyArrays, TorchArrays, device_available
 from metaenvs.cuda.records import RowArray
 from metaenvs.registration import IDS, LOCOMOTION
 
@@ -23,16 +23,10 @@ numba: Any = importlib.import_module("numba")
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 
 
-def has_device() -> bool:
-    try:
-        device_arrays()
-    except (ImportError, RuntimeError):
-        return False
-    return True
-
-
 pytestmark = [
-    pytest.mark.skipif(not has_device(), reason="no NVIDIA GPU (test_simulator.py simulates one)"),
+    pytest.mark.skipif(
+        not device_available(), reason="no NVIDIA GPU (test_simulator.py simulates one)"
+    ),
     # Row functions are plain Python in the simulator, where NumPy tells of 64-bit arithmetic.
     pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning"),
 ]

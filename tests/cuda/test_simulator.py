@@ -1,4 +1,4 @@
-"""The tests of rows on a GPU, run in Numba's simulator of one."""
+"""The tests that need a GPU, run in Numba's simulator of one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parents[1]
+NEED_A_DEVICE = ("cuda/test_device_rows.py", "agents/test_device_rollouts.py")
+
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda")
 def test_rows_on_a_simulated_gpu_are_those_of_the_cpu() -> None:
     """In a process of its own: Numba decides when it is imported."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
     finished = subprocess.run(
-        [*command, str(Path(__file__).with_name("test_device_rows.py"))],
+        [*command, *(str(TESTS / name) for name in NEED_A_DEVICE)],
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
-        cwd=Path(__file__).parents[2],
+        cwd=TESTS.parent,
         capture_output=True,
         text=True,
         timeout=600,

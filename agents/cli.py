@@ -198,6 +198,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
     from agents.runs import RunOptions, create_run
+    from metaenvs.cuda.arrays import device_arrays
 
     entry = find_agent(given.agent)
     _check_id(given.env_id)
@@ -219,6 +220,8 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
         name += f"-to-{config.seed + given.seeds - 1}"
     folder = given.out or Path("runs") / name
     entry.new_module(config)  # refuses what does not fit before a file is written
+    if getattr(config, "device", "cpu") == "cuda":
+        device_arrays()  # so does this
     if given.seeds is None:
         create_run(folder, entry.name, config, options)
     else:

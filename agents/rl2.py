@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.compiled_act import compiled_act
+from agents.device_rollouts import collect_trials_on_device
 from agents.distributions import Categorical
 from agents.gru import GRU
 from agents.networks import TrialEncoder, linear
@@ -81,6 +82,8 @@ class RL2Config:
     """Weight of the squared error of the values."""
     max_gradient_norm: float = 0.5
     """Global norm that gradients are clipped to."""
+    device: str = "cpu"
+    """Where the tasks are played and the network is trained: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
         last = self.episodes_per_trial - 1
@@ -102,6 +105,7 @@ class RL2Config:
             ("trace_decay", 0 <= self.trace_decay <= 1, "from 0 to 1"),
             ("clip", self.clip > 0, "positive"),
             ("entropy_weight", self.entropy_weight >= 0, "at least 0"),
+            ("device", self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
         ]
         for name, holds, expectation in checks:
             if not holds:
@@ -163,12 +167,14 @@ class RL2Policy(nn.Module):
 
 def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
     """The training environment: a new trial in every row, whose end begins the next one."""
+    where: dict[str, Any] = {} if config.device == "cpu" else {"device": config.device}
     return gym.make_vec(
         config.env_id,
         num_envs=config.num_envs,
         episodes_per_trial=config.episodes_per_trial,
         trial_inputs="dict",
         autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
+        **where,
         **config.env_arguments,
     )
 
@@ -176,8 +182,10 @@ def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
 def new_policy(
     config: RL2Config, env: gym.vector.VectorEnv[Any, Any, Any] | None = None
 ) -> RL2Policy:
-    """The untrained policy of a configuration; ``env`` spares making one to read its spaces."""
-    spaces_of = env or make_env(dataclasses.replace(config, num_envs=1, num_minibatches=1))
+    """The untrained policy, on the CPU; ``env`` spares making one to read its spaces."""
+    spaces_of = env or make_env(
+        dataclasses.replace(config, num_envs=1, num_minibatches=1, device="cpu")
+    )
     inputs = spaces_of.single_observation_space
     assert isinstance(inputs, gym.spaces.Dict)
     weight_seed = np.random.SeedSequence(config.seed).spawn(1)[0]
@@ -256,9 +264,9 @@ def update(
         parts = torch.autograd.grad(loss, parameters, materialize_grads=True)
         return torch.cat([terms.detach(), *(part.flatten() for part in parts)])
 
-    totals = torch.zeros(4)
+    totals = torch.zeros(4, device=lengths.device)
     for _ in range(config.epochs):
-        rows = torch.randperm(trials.alive.shape[1], generator=generator)
+        rows = torch.randperm(len(lengths), generator=generator).to(lengths.device)
         for part in rows.chunk(config.num_minibatches):
             by_length = part[lengths[part].argsort(stable=True)]
             shares = in_threads(gradient, [by_length[i::shards] for i in range(shards)])
@@ -275,7 +283,9 @@ def update(
 def start(config: RL2Config) -> TrainingState[RL2Policy]:
     """A training before its first iteration."""
     env = make_env(config)
-    policy = new_policy(config, env)
+    # A simulated GPU's tensors are on the CPU.
+    device = getattr(env.unwrapped, "device", "cpu")
+    policy = new_policy(config, env).to(device)
     _, action_seed, batch_seed, _ = np.random.SeedSequence(config.seed).spawn(4)
     return TrainingState(
         module=policy,
@@ -283,8 +293,11 @@ def start(config: RL2Config) -> TrainingState[RL2Policy]:
             policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
         ),
         generators={
-            name: torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-            for name, seed in (("action", action_seed), ("batch", batch_seed))
+            name: torch.Generator(place).manual_seed(int(seed.generate_state(1)[0]))
+            for name, seed, place in (
+                ("action", action_seed, device),
+                ("batch", batch_seed, "cpu"),
+            )
         },
         env=env,
     )
@@ -324,6 +337,7 @@ def train(
     state = state or start(config)
     policy, env = state.module, state.env
     action_generator, batch_generator = state.generators["action"], state.generators["batch"]
+    collect = collect_trials if config.device == "cpu" else collect_trials_on_device
     started = time.perf_counter() - state.seconds
 
     while state.env_steps < config.total_env_steps:
@@ -331,7 +345,7 @@ def train(
         for group in state.optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.1 + 0.9 * remaining)
         begun = time.perf_counter()
-        trials = collect_trials(
+        trials = collect(
             env,
             policy.acting(lambda: policy.action.noise(config.num_envs, action_generator)),
             policy.encoder.prepare,

@@ -39,7 +39,7 @@ class ArrayEnv(gym.Env[Any, Any]):
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
                 f"got {render_mode!r}."
             )
-        for name in ("num_envs", "autoreset_mode"):
+        for name in ("num_envs", "autoreset_mode", "device"):
             if name in arguments:
                 raise TypeError(f"{name} belongs to gymnasium.make_vec, not to gymnasium.make.")
         self.render_mode = render_mode

@@ -58,6 +58,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             well (see :class:`metaenvs.trial_inputs.TrialInputs`).
         autoreset_mode: When a finished row begins its next trial.
         render_mode: "rgb_array", "ansi" or None.
+        device: "cpu"; or "cuda", which makes a
+            :class:`metaenvs.cuda.vector_env.CudaVectorEnv` of this family.
         family_arguments: The family's own arguments.
 
     Raises:
@@ -66,7 +68,16 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """
 
     family: ClassVar[Callable[..., ArrayFamily]]
+    batch_type: ClassVar[Callable[..., Any]] = Batch
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __new__(cls, *arguments: Any, device: str = "cpu", **named: Any) -> ArrayVectorEnv:
+        """An environment on ``device``, of this class or one derived from it."""
+        if device == "cpu":
+            return super().__new__(cls)
+        from metaenvs.cuda.vector_env import on_device
+
+        return super().__new__(on_device(cls, device))
 
     def __init__(
         self,
@@ -86,6 +97,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         trial_inputs: TrialInputsKind | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        device: str = "cpu",
         **family_arguments: Any,
     ) -> None:
         self._arguments = {
@@ -133,7 +145,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self._task_in_info = task_in_info
-        self._batch = Batch(
+        self._batch: Batch = self.batch_type(
             family,
             self.num_envs,
             split=split,

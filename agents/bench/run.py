@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents.bench.bandit import bandit
+from agents.bench.cuda_batch import cuda_batch
 from agents.bench.environments import cost_growth, krazy_world_batch, krazy_world_single
 from agents.bench.locomotion import (
     ant_batch,
@@ -46,6 +47,9 @@ MEASUREMENTS = {
         "Random actions in one world, resets included, beside MiniGrid", krazy_world_single
     ),
     "cost-growth": Measurement("Cost of one row's step in larger batches", cost_growth),
+    "cuda-batch": Measurement(
+        "Random actions in Krazy World on a GPU, a new world at every trial", cuda_batch
+    ),
     "rl2-training": Measurement(
         "Training on Krazy World, rollouts and updates, beside RecurrentPPO", rl2_training
     ),

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from agents import rl2
-from agents.bench import bandit, environments, locomotion, maml, peers, training
+from agents.bench import bandit, cuda_batch, environments, locomotion, maml, peers, training
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
@@ -159,3 +159,19 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert iteration is not None and rate is not None
     ratio = iteration / (maml.arithmetic_of(small) / (rate * 1e9))
     assert rows["iteration over its arithmetic floor"].median == pytest.approx(ratio)
+
+
+def test_without_a_gpu_the_bench_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba_cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (row,) = cuda_batch.cuda_batch(LEAST)
+    assert row.median is None
+    assert "skipped" in row.note and "NVIDIA GPU" in row.note
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_batches_on_a_gpu_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_batch, "BATCH_SIZES", (8, 16))
+    rows = cuda_batch.cuda_batch(LEAST)
+    assert [row.unit for row in rows] == ["GB/s", *["env steps/s", "%"] * 2]
+    assert not absent(rows)

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import agents
 
 __all__ = ["main"]
 
-RANDOM_STEPS = 5
+ONE_RUN = "the ranks that torchrun starts train one run together; leave torchrun out."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Any = given.run
         run(given, rest)
     except (ValueError, TypeError, FileExistsError, FloatingPointError, OSError) as error:
-        print(f"metaenvs {given.command}: {error}", file=sys.stderr)
+        rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
+        print(f"metaenvs {given.command}: {rank}{error}", file=sys.stderr)
         return 1
     except ImportError as error:
         print(
@@ -183,10 +185,19 @@ def _read_env_arguments(text: str) -> dict[str, Any]:
 
 
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(ranks.of_first(lambda: _create(given, rest)))
+
+
+def _create(given: argparse.Namespace, rest: list[str]) -> Path:
+    """Make the folder of a run, or of several, and write what there is to do."""
     import dataclasses
 
     import tyro
 
+    from agents import ranks
     from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
     from agents.runs import RunOptions, create_run
@@ -195,6 +206,8 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     _check_id(given.env_id)
     options = RunOptions(given.threads, given.checkpoint_every)
     env_arguments = _read_env_arguments(given.env_arguments)
+    if given.seeds is not None and not ranks.alone():
+        raise ValueError(f"--seeds trains several runs: {ONE_RUN}")
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
     if given.help_agent:
         rest = ["--help"]
@@ -217,7 +230,7 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
         seeds = range(config.seed, config.seed + given.seeds)
         fields = dataclasses.asdict(config)
         create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
-    _train_folder(folder)
+    return folder
 
 
 def _resume(given: argparse.Namespace, rest: list[str]) -> None:
@@ -226,19 +239,26 @@ def _resume(given: argparse.Namespace, rest: list[str]) -> None:
             f"--resume lets a run go on as it was begun, and takes no more: leave out "
             f"{' '.join(rest)}."
         )
-    _train_folder(given.resume)
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(given.resume)
 
 
 def _train_folder(folder: Path) -> None:
+    from agents import ranks
     from agents.many_runs import has_manifest, train_runs
     from agents.training_run import train_run
 
-    if has_manifest(folder):
+    if ranks.of_first(lambda: has_manifest(folder)):
+        if not ranks.alone():
+            raise ValueError(f"{folder} holds several runs: {ONE_RUN}")
         runs = train_runs(folder)
         print(f"Trained; {len(runs)} runs are in {folder}. Next: metaenvs evaluate {runs[0]}")
         return
     train_run(folder)
-    print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
+    if ranks.number() == 0:
+        print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
 
 
 def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:

@@ -299,7 +299,7 @@ def train(
     while state.env_steps < config.total_env_steps:
         begun = time.perf_counter()
         # Each rank's environment would draw others: it knows the seeds of its own rows.
-        tasks = ranks.of_first(family.sample_tasks(config.num_tasks))
+        tasks = ranks.of_first(lambda: family.sample_tasks(config.num_tasks))
         batch, paths = sample(env, policy, tasks, state.generators["action"], threads)
         collected = time.perf_counter()
         told = update(policy, state.optimiser, batch, paths, threads)

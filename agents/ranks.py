@@ -9,24 +9,24 @@ is alone gets back from each of them what it gave.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 __all__ = [
+    "alone",
     "deviation",
     "everyone",
-    "is_first",
     "joined",
     "mean",
+    "number",
     "of_first",
     "share",
     "totals",
-    "world_size",
 ]
 
 Value = TypeVar("Value")
@@ -48,14 +48,14 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def world_size() -> int:
-    """How many ranks there are."""
-    return dist.get_world_size() if _together() else 1
+def alone() -> bool:
+    """Whether there are no other ranks."""
+    return not (dist.is_available() and dist.is_initialized())
 
 
-def is_first() -> bool:
-    """Whether this is rank 0, which alone reads and writes the run's folder."""
-    return not _together() or dist.get_rank() == 0
+def number() -> int:
+    """Of this rank, from 0 on; rank 0 alone reads and writes the run's folder."""
+    return 0 if alone() else dist.get_rank()
 
 
 def share(count: int, name: str) -> slice:
@@ -64,7 +64,7 @@ def share(count: int, name: str) -> slice:
     Raises:
         ValueError: They are fewer than the ranks; ``name`` is what they are called.
     """
-    if not _together():
+    if alone():
         return slice(0, count)
     ranks, rank = dist.get_world_size(), dist.get_rank()
     if count < ranks:
@@ -78,7 +78,7 @@ def everyone(value: Value) -> list[Value]:
     Raises:
         ConnectionError: Another rank has ended.
     """
-    if not _together():
+    if alone():
         return [value]
     values: list[Value] = [value] * dist.get_world_size()
     with _naming_the_cause():
@@ -86,14 +86,15 @@ def everyone(value: Value) -> list[Value]:
     return values
 
 
-def of_first(value: Value) -> Value:
-    """The value of rank 0; raises as :func:`everyone`."""
-    if not _together():
-        return value
-    values = [value]
+def of_first(function: Callable[[], Value]) -> Value:
+    """What ``function`` answers on rank 0, where alone it is called; raises as :func:`everyone`."""
+    if alone():
+        return function()
+    values: list[Any] = [function() if number() == 0 else None]
     with _naming_the_cause():
         dist.broadcast_object_list(values)
-    return values[0]
+    value: Value = values[0]
+    return value
 
 
 def totals(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -101,7 +102,7 @@ def totals(tensors: Sequence[Tensor]) -> list[Tensor]:
 
     All ranks get the same numbers, bit for bit: what they decide by these, they decide alike.
     """
-    if not _together():
+    if alone():
         return list(tensors)
     flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
     with _naming_the_cause():
@@ -112,7 +113,7 @@ def totals(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def mean(values: Tensor) -> Tensor:
     """The mean of the values of all ranks together, float32 without dimensions."""
-    if not _together():
+    if alone():
         return values.mean()
     exact = values.double()
     total, count = totals([exact.sum(), exact.new_tensor(exact.numel())])
@@ -121,13 +122,9 @@ def mean(values: Tensor) -> Tensor:
 
 def deviation(values: Tensor) -> Tensor:
     """Their standard deviation, without Bessel's correction."""
-    if not _together():
+    if alone():
         return values.std(correction=0)
     return mean((values.double() - mean(values.double())).square()).sqrt().to(values.dtype)
-
-
-def _together() -> bool:
-    return dist.is_available() and dist.is_initialized()
 
 
 @contextmanager

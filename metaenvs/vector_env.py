@@ -67,6 +67,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """
 
     family: ClassVar[Callable[..., ArrayFamily]]
+    shared_state: ClassVar = frozenset({"pool", "pool_cumulative", "sample_key", "num_sampled"})
+    """Names in :meth:`get_state` of what belongs to no row; other arrays have the row first."""
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
     def __init__(

@@ -41,8 +41,8 @@ CONFIGS: dict[str, Any] = {
         episodes_per_trial=2, total_env_steps=300, hidden_size=8,
     ),
     "MAML": MAMLConfig(
-        env_id=WORLD, num_tasks=5, rollouts_per_task=3, hidden_sizes=(8,), inner_steps=2,
-        total_env_steps=4000,
+        env_id=BANDIT, num_tasks=5, rollouts_per_task=4, hidden_sizes=(8,), inner_steps=2,
+        total_env_steps=200,
     ),
     "E-MAML": MAMLConfig(
         env_id=WORLD, num_tasks=5, rollouts_per_task=3, hidden_sizes=(8,), outer="ppo",
@@ -129,7 +129,13 @@ def main() -> None:
 # ------------------------------------------------------------------ the tests
 
 TOLERANCE = 1e-5
-"""Between two orders of summing float32 numbers, after some steps of Adam; as between threads."""
+"""Between two orders of summing float32 numbers, after some steps of Adam."""
+TOLERANCE_OF_TRPO = 1e-4
+"""Conjugate gradients make more of a difference in rounding; as between numbers of threads."""
+
+
+def tolerance(name: str) -> float:
+    return TOLERANCE_OF_TRPO if name == "MAML" else TOLERANCE
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +177,9 @@ def test_two_ranks_train_what_one_process_trains(name: str, results: list[dict[s
         float((one - other).abs().max())
         for one, other in zip(alone["parameters"], untrained, strict=True)
     )
-    assert moved > 100 * TOLERANCE
+    assert moved > 100 * tolerance(name)
     for one, two in zip(alone["parameters"], together["parameters"], strict=True):
-        torch.testing.assert_close(two, one, rtol=0, atol=TOLERANCE)
+        torch.testing.assert_close(two, one, rtol=0, atol=tolerance(name))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -193,7 +199,7 @@ def test_goes_on_with_as_many_ranks_bit_for_bit_and_with_one_to_rounding(
     for one, other in zip(whole, results[0][name]["resumed"], strict=True):
         assert torch.equal(one, other)
     for one, other in zip(whole, resumed(CONFIGS[name], results[0][name]["state"]), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=TOLERANCE)
+        torch.testing.assert_close(one, other, rtol=0, atol=tolerance(name))
 
 
 def test_what_ranks_exchange(results: list[dict[str, Any]]) -> None:
@@ -231,28 +237,27 @@ def torchrun(*arguments: str) -> list[str]:
     return [sys.executable, *run, "-m", "agents.cli", "train", *arguments]
 
 
-def test_a_run_under_torchrun_that_loses_a_rank_goes_on_without_it(tmp_path: Path) -> None:
-    config = RL2Config(env_id=BANDIT, num_envs=16, total_env_steps=40_000, hidden_size=8)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    create_run(whole, "rl2", config, RunOptions())
-    train_run(whole)
-    create_run(cut, "rl2", config, RunOptions(checkpoint_every=0))
+def test_a_run_under_torchrun_that_loses_a_rank_goes_on_without_torchrun(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    config = RL2Config(env_id=BANDIT, num_envs=16, total_env_steps=12_000, hidden_size=8)
+    create_run(folder, "rl2", config, RunOptions(checkpoint_every=0))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        torchrun("--resume", str(cut)), env=environment, stdout=subprocess.DEVNULL,
+        torchrun("--resume", str(folder)), env=environment, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        while not (cut / CHECKPOINT).exists():
+        while not (folder / CHECKPOINT).exists():
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(last_child(process.pid), signal.SIGKILL)
         _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "SIGKILL" in errors
-    assert not (cut / PARAMETERS).exists(), "the run is too short to be cut off"
-
-    train_run(cut)
-    assert sorted(path.name for path in cut.iterdir()) == [CONFIG, METRICS, PARAMETERS]
+    assert not (folder / PARAMETERS).exists(), "the run is too short to be cut off"
+    train_run(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG, METRICS, PARAMETERS]
+    iterations = [line.split(",")[0] for line in (folder / METRICS).read_text().splitlines()[1:]]
+    assert iterations == [str(number + 1) for number in range(150)]
 
 
 def last_child(process: int) -> int:

@@ -146,6 +146,11 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--processes", type=int, default=1, help="how many of these runs at the same time"
     )
+    training.add_argument(
+        "--ray",
+        action="store_true",
+        help="train these runs as Ray tasks, here or on the cluster that RAY_ADDRESS names",
+    )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
 
@@ -206,6 +211,8 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
     _check_id(given.env_id)
     options = RunOptions(given.threads, given.checkpoint_every)
     env_arguments = _read_env_arguments(given.env_arguments)
+    if given.ray and given.seeds is None:
+        raise ValueError("--ray trains several runs: say how many by --seeds.")
     if given.seeds is not None and not ranks.alone():
         raise ValueError(f"--seeds trains several runs: {ONE_RUN}")
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
@@ -229,7 +236,8 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
     else:
         seeds = range(config.seed, config.seed + given.seeds)
         fields = dataclasses.asdict(config)
-        create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
+        manifest = Manifest(entry.name, fields, options, list(seeds), given.processes, given.ray)
+        create_runs(folder, manifest)
     return folder
 
 

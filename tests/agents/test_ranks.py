@@ -33,7 +33,7 @@ CONFIGS: dict[str, Any] = {
         env_id=BANDIT, num_envs=9, num_minibatches=4, total_env_steps=200, hidden_size=8
     ),
     "E-RL2, trials of all lengths, some cut": RL2Config(
-        env_id=WORLD, env_arguments={"max_episode_steps": 20}, num_envs=7, episodes_per_trial=2,
+        env_id=WORLD, env_arguments={"max_episode_steps": 40}, num_envs=7, episodes_per_trial=2,
         explore_episodes=1, total_env_steps=900, hidden_size=8,
     ),
     "RL2, real actions": RL2Config(

@@ -133,6 +133,7 @@ def _naming_the_cause() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        cause = str(error).split(". ")[0]
         raise ConnectionError(
-            f"another rank has ended before its time, and says why itself ({error})."
+            f"another rank has ended before its time, and says why itself ({cause})."
         ) from error

@@ -29,7 +29,7 @@ from agents.runs import (
 from agents.training_state import TrainingState
 from agents.whole_file import remove_partial
 
-__all__ = ["train_run"]
+__all__ = ["reporting", "train_run"]
 
 LOGGER = logging.getLogger("metaenvs.training")
 
@@ -85,8 +85,8 @@ def train_run(folder: Path) -> None:
                 kept_at = time.monotonic()
 
         title = f"{agent} on {fields['env_id'].split('/')[-1]}"
-        reporting = _reporting(folder, state.iteration, title, config.total_env_steps)
-        with reporting if first else nullcontext(lambda metrics: None) as report:
+        ours = reporting(folder, state.iteration, title, config.total_env_steps) if first else None
+        with ours or nullcontext(lambda metrics: None) as report:
             module = entry.train(config, report, options.threads, state, keep)
         if first:
             save_parameters(folder, module)
@@ -94,7 +94,7 @@ def train_run(folder: Path) -> None:
 
 
 @contextmanager
-def _reporting(
+def reporting(
     folder: Path, iteration: int, title: str, total_env_steps: int
 ) -> Iterator[Callable[[dict[str, float]], None]]:
     """What takes the metrics of an iteration, to the run's file and to the terminal."""

@@ -27,7 +27,7 @@ __all__ = ["training_overhead"]
 RUNS = (
     ("rl2", "metaenvs/KrazyWorld-v0", "test"),
     ("rl2", "metaenvs/ExplorationBandit-v0", "all"),
-    ("maml", "metaenvs/PointCorners-v0", "all"),
+    ("maml", "metaenvs/ExplorationBandit-v0", "all"),
 )
 """Agents on families, in their default settings, and the split that evaluates them; an iteration on
 the bandit is the shortest that there is."""
@@ -120,7 +120,7 @@ def _run(entry: AgentEntry, config: Any, iterations: int) -> tuple[_Seconds, tor
                 raise _Enough
             begun = time.perf_counter()
 
-        with reporting(folder, 0, "overhead", endless.total_env_steps) as show:
+        with reporting(folder, 0, entry.name, config.total_env_steps) as show:
 
             def report(metrics: dict[str, float]) -> None:
                 last.update(metrics)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
-import signal
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from agents.cli import main
 from agents.local_workers import LOG
-from agents.many_runs import MANIFEST, Manifest, create_runs, train_runs
+from agents.many_runs import Manifest, create_runs, train_runs
 from agents.rl2 import RL2Config
-from agents.runs import PARAMETERS, RunOptions, create_run, is_finished
+from agents.runs import PARAMETERS, RunOptions, create_run
 from agents.training_run import train_run
 
 BANDIT = "metaenvs/ExplorationBandit-v0"
@@ -25,9 +22,11 @@ SMALL = RL2Config(env_id=BANDIT, num_envs=16, total_env_steps=400, hidden_size=8
 
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_ray_trains_what_a_process_trains_and_tells_what_went_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     pytest.importorskip("ray")
+    if not request.config.getoption("--all-ids"):
+        pytest.skip("Ray takes half a minute and more to begin: --all-ids runs this too")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     folder = tmp_path / "runs"
     fields = dataclasses.asdict(SMALL)

@@ -111,7 +111,7 @@ def test_shares_of_what_a_run_costs_beside_training(monkeypatch: pytest.MonkeyPa
     figures = {row.what.split(": ")[1]: row.median for row in overhead.training_overhead(LEAST)}
     names = ("metrics and progress", "checkpoints, one in 60 s", "evaluation")
     shares = [figures[name] for name in names]
-    assert all(0 < share for share in shares)
+    assert all(share > 0 for share in shares)
     assert figures["together"] == pytest.approx(sum(shares))
     milliseconds = figures["its metrics and progress"] / 1e3
     whole = figures["an iteration"] + milliseconds

@@ -21,7 +21,7 @@ from agents.whole_file import write_whole
 if TYPE_CHECKING:
     from agents.ray_workers import RayWorkers
 
-__all__ = ["Manifest", "create_runs", "has_manifest", "train_runs"]
+__all__ = ["Manifest", "create_runs", "has_manifest", "runs_of", "train_runs"]
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -81,6 +81,17 @@ def has_manifest(folder: Path) -> bool:
     return (folder / MANIFEST).exists()
 
 
+def runs_of(folder: Path) -> list[Path]:
+    """The folders of the runs of a manifest; the folder itself where it has none.
+
+    Raises:
+        ValueError: The manifest is damaged, or of a newer version of this package.
+    """
+    if not has_manifest(folder):
+        return [folder]
+    return [folder / f"seed{seed}" for seed in _read_manifest(folder).seeds]
+
+
 def train_runs(folder: Path, tell: Callable[[str], None] = print) -> list[Path]:
     """Train the runs of a manifest to their ends, each from where it was cut off.
 
@@ -100,7 +111,7 @@ def train_runs(folder: Path, tell: Callable[[str], None] = print) -> list[Path]:
     """
     manifest = _read_manifest(folder)
     entry = find_agent(manifest.agent)
-    runs = [folder / f"seed{seed}" for seed in manifest.seeds]
+    runs = runs_of(folder)
     for seed, run in zip(manifest.seeds, runs, strict=True):
         if not (run / CONFIG).exists():
             config = entry.read({**manifest.config, "seed": seed})

@@ -107,6 +107,10 @@ def test_the_command_line_trains_several_seeds(
     assert f"metaenvs train --resume {folder}" in capsys.readouterr().err
     assert main(["train", "--resume", str(folder)]) == 0
     assert "2 of 2 runs are finished" in capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--num-tasks", "2", "--rollouts", "1"]) == 0
+    assert all((folder / f"seed{seed}" / "evaluation-all.csv").exists() for seed in (7, 8))
+    assert main(["compare", str(folder)]) == 0
+    assert (folder / "report.html").exists()
 
 
 @pytest.mark.parametrize(

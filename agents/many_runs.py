@@ -1,4 +1,4 @@
-"""Runs that differ in the seed alone, trained in parallel processes, with a manifest of them.
+"""Runs that differ in the seed alone, trained at the same time, with a manifest of them.
 
 The manifest says what there is to do. What is done is read from the folders of the runs, so that
 the two cannot disagree after a kill.

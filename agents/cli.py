@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import agents
 
 __all__ = ["main"]
 
-RANDOM_STEPS = 5
+ONE_RUN = "the ranks that torchrun starts train one run together; leave torchrun out."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Any = given.run
         run(given, rest)
     except (ValueError, TypeError, FileExistsError, FloatingPointError, OSError) as error:
-        print(f"metaenvs {given.command}: {error}", file=sys.stderr)
+        rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
+        print(f"metaenvs {given.command}: {rank}{error}", file=sys.stderr)
         return 1
     except ImportError as error:
         print(
@@ -152,6 +154,11 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--processes", type=int, default=1, help="how many of these runs at the same time"
     )
+    training.add_argument(
+        "--ray",
+        action="store_true",
+        help="train these runs as Ray tasks, here or on the cluster that RAY_ADDRESS names",
+    )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
 
@@ -191,10 +198,19 @@ def _read_env_arguments(text: str) -> dict[str, Any]:
 
 
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(ranks.of_first(lambda: _create(given, rest)))
+
+
+def _create(given: argparse.Namespace, rest: list[str]) -> Path:
+    """Make the folder of a run, or of several, and write what there is to do."""
     import dataclasses
 
     import tyro
 
+    from agents import ranks
     from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
     from agents.runs import RunOptions, create_run
@@ -204,6 +220,10 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     _check_id(given.env_id)
     options = RunOptions(given.threads, given.checkpoint_every)
     env_arguments = _read_env_arguments(given.env_arguments)
+    if given.ray and given.seeds is None:
+        raise ValueError("--ray trains several runs: say how many by --seeds.")
+    if given.seeds is not None and not ranks.alone():
+        raise ValueError(f"--seeds trains several runs: {ONE_RUN}")
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
     if given.help_agent:
         rest = ["--help"]
@@ -227,8 +247,9 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
     else:
         seeds = range(config.seed, config.seed + given.seeds)
         fields = dataclasses.asdict(config)
-        create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
-    _train_folder(folder)
+        manifest = Manifest(entry.name, fields, options, list(seeds), given.processes, given.ray)
+        create_runs(folder, manifest)
+    return folder
 
 
 def _resume(given: argparse.Namespace, rest: list[str]) -> None:
@@ -237,20 +258,27 @@ def _resume(given: argparse.Namespace, rest: list[str]) -> None:
             f"--resume lets a run go on as it was begun, and takes no more: leave out "
             f"{' '.join(rest)}."
         )
-    _train_folder(given.resume)
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(given.resume)
 
 
 def _train_folder(folder: Path) -> None:
+    from agents import ranks
     from agents.many_runs import has_manifest, train_runs
     from agents.training_run import train_run
 
-    if has_manifest(folder):
+    if ranks.of_first(lambda: has_manifest(folder)):
+        if not ranks.alone():
+            raise ValueError(f"{folder} holds several runs: {ONE_RUN}")
         runs = train_runs(folder)
         told = f"{len(runs)} runs are"
     else:
         train_run(folder)
         told = "the run is"
-    print(f"Trained; {told} in {folder}. Next: metaenvs evaluate {folder}")
+    if ranks.number() == 0:
+        print(f"Trained; {told} in {folder}. Next: metaenvs evaluate {folder}")
 
 
 def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.rollouts import Act, Inputs, Trials
+from agents.rollouts import Act, Inputs, Noise, Trials
 
 __all__ = ["collect_trials_on_device"]
 
@@ -21,6 +21,7 @@ STEPS_BETWEEN_QUESTIONS = 16
 def collect_trials_on_device(
     env: gym.vector.VectorEnv[Any, Any, Any],
     act: Act,
+    noise: Noise,
     prepare: Callable[[Inputs], tuple[Tensor, Tensor]],
     memory: Tensor,
     *,
@@ -34,6 +35,7 @@ def collect_trials_on_device(
     Args:
         env: A batch on a device, in SAME_STEP mode with ``trial_inputs="dict"``.
         act: The policy.
+        noise: Of its actions.
         prepare: Turns trial inputs into indices and values (as ``TrialEncoder.prepare``).
         memory: The policy's memory at the start of a trial (rows, size).
         seed: Seeds of the rows, at the run's first rollout.
@@ -50,7 +52,7 @@ def collect_trials_on_device(
     steps: list[tuple[Any, ...]] = []
     while bool(going.any()):
         for _ in range(STEPS_BETWEEN_QUESTIONS):
-            action, log_probability, value, memory = act(inputs, memory, everyone)
+            action, log_probability, value, memory = act(inputs, memory, everyone, noise())
             observation, *flags, info = env.step(action)
             reward, terminated, truncated = (torch.as_tensor(flag) for flag in flags)
             over = terminated | truncated
@@ -74,7 +76,7 @@ def collect_trials_on_device(
     if bool(unsound.any()):
         row = int(unsound.nonzero()[0])
         raise ValueError(f"The environment gave a reward that is not finite, in row {row}.")
-    bootstrap = act(last_inputs, last_memory, everyone)[2]
+    bootstrap = act(last_inputs, last_memory, everyone, None)[2]
     indices, values_in = prepare(
         {name: torch.cat([inputs[name] for inputs in seen[:num_steps]]) for name in seen[0]}
     )

@@ -69,6 +69,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     family: ClassVar[Callable[..., ArrayFamily]]
     batch_type: ClassVar[Callable[..., Any]] = Batch
+    shared_state: ClassVar = frozenset({"pool", "pool_cumulative", "sample_key", "num_sampled"})
+    """Names in :meth:`get_state` of what belongs to no row; other arrays have the row first."""
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
     def __new__(cls, *arguments: Any, device: str = "cpu", **named: Any) -> ArrayVectorEnv:

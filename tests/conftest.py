@@ -20,7 +20,7 @@ SAME_CODE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-ids", action="store_true", help="run costly tests for every id")
+    parser.addoption("--all-ids", action="store_true", help="run all costly tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,6 +21,7 @@ from agents.bench.locomotion import (
 )
 from agents.bench.machine import machine_facts
 from agents.bench.maml import maml_iterations
+from agents.bench.overhead import training_overhead
 from agents.bench.report import print_rows, write_report
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
@@ -52,6 +53,9 @@ MEASUREMENTS = {
     ),
     "rl2-training": Measurement(
         "Training on Krazy World, rollouts and updates, beside RecurrentPPO", rl2_training
+    ),
+    "training-overhead": Measurement(
+        "What a run costs beside rollouts and updates, in default settings", training_overhead
     ),
     "half-cheetah-batch": Measurement(
         "Random actions, a model for each row, beside open-loop physics and EnvPool",

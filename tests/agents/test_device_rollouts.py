@@ -45,14 +45,11 @@ def collected(config: RL2Config) -> dict[str, Tensor]:
     policy = new_policy(config).to(env.unwrapped.device if config.device == "cuda" else "cpu")
     noise = policy.action.noise(config.num_envs, torch.Generator().manual_seed(5))
     noise = noise.to(policy.value.weight.device)
-
-    def act(inputs: dict[str, Tensor], memory: Tensor, active: Any) -> Any:
-        return policy.act(inputs, memory, noise)
-
     collect = collect_trials if config.device == "cpu" else collect_trials_on_device
     trials = collect(
         env,
-        act,
+        policy.acting(),
+        lambda: noise,
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),
         seed=list(range(config.num_envs)),
@@ -115,7 +112,8 @@ def test_a_reward_that_is_not_finite_is_told() -> None:
     with pytest.raises(ValueError, match="not finite, in row 2"):
         collect_trials_on_device(
             env,
-            lambda inputs, memory, active: policy.act(inputs, memory, None),
+            policy.acting(),
+            lambda: policy.action.noise(env.num_envs, torch.Generator(policy.value.weight.device)),
             policy.encoder.prepare,
             policy.memory.start(env.num_envs),
             seed=list(range(env.num_envs)),

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from agents.cli import main
-from agents.many_runs import LOG, MANIFEST, Manifest, create_runs, train_runs
+from agents.local_workers import LOG
+from agents.many_runs import MANIFEST, Manifest, create_runs, train_runs
 from agents.rl2 import RL2Config
 from agents.runs import PARAMETERS, RunOptions, create_run, is_finished
 from agents.training_run import train_run

@@ -15,7 +15,16 @@ import pytest
 import torch
 
 from agents import rl2
-from agents.bench import bandit, cuda_batch, environments, locomotion, maml, peers, training
+from agents.bench import (
+    bandit,
+    cuda_batch,
+    environments,
+    locomotion,
+    maml,
+    overhead,
+    peers,
+    training,
+)
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
@@ -104,6 +113,18 @@ def test_iterations_are_counted_after_the_first() -> None:
     steps, seconds = training.rl2_iterations(config, 2)
     assert steps == 2 * 4 * 5
     assert seconds > 0
+
+
+def test_shares_of_what_a_run_costs_beside_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overhead, "RUNS", overhead.RUNS[1:2])
+    figures = {row.what.split(": ")[1]: row.median for row in overhead.training_overhead(LEAST)}
+    names = ("metrics and progress", "checkpoints, one in 60 s", "evaluation")
+    shares = [figures[name] for name in names]
+    assert all(share > 0 for share in shares)
+    assert figures["together"] == pytest.approx(sum(shares))
+    milliseconds = figures["its metrics and progress"] / 1e3
+    whole = figures["an iteration"] + milliseconds
+    assert figures["metrics and progress"] == pytest.approx(100 * milliseconds / whole)
 
 
 def test_bandit_shares(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,12 +101,17 @@ def panels(
 
 def legend_below(figure: Figure, axes: Sequence[Any], columns: int) -> None:
     """One legend for all axes, each label once."""
-    found = {}
+    found: dict[str, Any] = {}
     for place in axes:
         handles, labels = place.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        found.values(), found, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        list(found.values()),
+        list(found),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
     )
 
 

@@ -116,12 +116,13 @@ def test_limit_of_a_quadratic_function_is_its_bias(load: Load) -> None:
     generator = torch.Generator().manual_seed(0)
     bend = torch.randn(2, 2, 2, generator=generator, dtype=torch.float64)
     noises = torch.randn(5, 3, 2, generator=generator, dtype=torch.float64)
+    steps = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
 
     def function(noise: Tensor) -> Tensor:
-        total = noise.sum(0)
+        total = torch.einsum("k,ki->i", steps, noise)
         return 3 * total + torch.einsum("aij,i,j->a", bend, total, total)
 
-    expected = torch.einsum("aij,nki,nkj->nka", bend, noises, noises)
+    expected = torch.einsum("aij,k,nki,nkj->nka", bend, steps**2, noises, noises)
     close(study.noise_limit(function, noises), expected, 1e-7)
 
 

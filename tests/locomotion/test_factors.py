@@ -56,6 +56,8 @@ def expected_model(setting: str, task: dict[str, Any]) -> Any:
         elif name == "leg_damping_scale":
             model.dof_damping[ant_legs(model, 1, 2)[1]] *= value
             model.dof_damping[ant_legs(model, 3, 4)[1]] *= 1 / value
+        elif name == "strength_scale":
+            model.actuator_gear[:] *= value
         elif name == "actuator_strength":
             model.actuator_gear[:] *= value[:, None]
         else:

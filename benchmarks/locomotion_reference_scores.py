@@ -63,24 +63,28 @@ def measured(setting):
             }
 
 
-def main():
-    """Measure the ids that are named, or all, and write the file."""
-    settings = sys.argv[1:] or LOCOMOTION_SETTINGS
+def write(new):
+    """Put lines of one id in the place of those that the file has of it."""
     lines = []
     if FILE.exists():
         with FILE.open(newline="") as file:
-            lines = list(csv.DictReader(file))
-    for setting in settings:
-        new = list(measured(setting))
-        lines = [line for line in lines if line["id"] != new[0]["id"]] + new
-        print(*new, sep="\n", flush=True)
+            lines = [line for line in csv.DictReader(file) if line["id"] != new[0]["id"]]
     order = {f"metaenvs/{setting}-v0": place for place, setting in enumerate(LOCOMOTION_SETTINGS)}
-    lines.sort(key=lambda line: order.get(line["id"], len(order)))
+    lines = [line for line in [*lines, *new] if line["id"] in order]
+    lines.sort(key=lambda line: order[line["id"]])
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(line for line in lines if line["id"] in order)
-    write_whole(FILE, text.getvalue().encode())
+    writer.writerows(lines)
+    write_whole(FILE, text.getvalue())
+
+
+def main():
+    """Measure the ids that are named, or all."""
+    for setting in sys.argv[1:] or LOCOMOTION_SETTINGS:
+        lines = list(measured(setting))
+        write(lines)
+        print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,20 +29,20 @@ class LocomotionEnv(ArrayEnv):
     | ids | reproduces | what varies | splits |
     |---|---|---|---|
     | `CaDMHalfCheetah`, `CaDMSlimHumanoid` | CaDM's main table | mass, damping | train, moderate, extreme |
-    | `CaDMAnt` | the same | mass of legs 1, 2 by m, of legs 3, 4 by 1/m | train, moderate, extreme (0.4 is in both) |
-    | `CaDMCrippledHalfCheetah` | the same | one joint without torque (extreme: both front shin and foot) | train, moderate, extreme |
+    | `CaDMAnt` | CaDM's main table | mass of legs 1, 2 by m, of legs 3, 4 by 1/m | train, moderate, extreme (0.4 is in both) |
+    | `CaDMCrippledHalfCheetah` | CaDM's main table | one joint without torque (extreme: both front shin and foot) | train, moderate, extreme |
     | `TMCLHopper`, `TMCLHalfCheetah`, `TMCLSlimHumanoid` | T-MCL's table | mass | train, test |
-    | `TMCLCrippledAnt` | the same | a leg without torque | train, test |
+    | `TMCLCrippledAnt` | T-MCL's table | a leg without torque | train, test |
     | `DOMINOHalfCheetah`, `DOMINOSlimHumanoid`, `DOMINOHopper` | DOMINO's table | mass, damping | train, test (four corners), extreme (SaMI's) |
-    | `DOMINOAnt` | the same | mass and damping by legs | train, test |
-    | `DOMINOCrippledAnt`, `DOMINOCrippledHalfCheetah` | the same, mass varied in tests too (the authors' code drops it there) | a leg or joint without torque, mass | train, test |
+    | `DOMINOAnt` | DOMINO's table | mass and damping by legs | train, test |
+    | `DOMINOCrippledAnt`, `DOMINOCrippledHalfCheetah` | DOMINO's table, mass varied in tests too (the authors' code drops it there) | a leg or joint without torque, mass | train, test |
     | `LDMAntDirection`, `LDMAntGoal`, `LDMHalfCheetahVelocity` | LDM's extrapolation benchmarks, two episodes of 200 steps | goal | train, test, probes |
     | `RandomParametersHopper`, `RandomParametersWalker2d` | PEARL's and VariBAD's rand_param_envs, 40 and 10 tasks | each mass, inertia, friction and damping by its own factor | train, test, all |
     | `MetODSAntDirection`, `MetODSHalfCheetahDirection` | MetODS's robot impairment | direction; impaired: one actuator frozen | train, impaired |
     | `ITTSHalfCheetahVelocity`, `ITTSAntVelocity` | ITTS's domains with their lists | velocity | train (40 tasks), validation, test |
     | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards and changed dynamics, DRaT's problem (its own tasks are not published: HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
     | `HFRHalfCheetahVelocity`, `HFRAntGoal` | HFR's sparse-reward experiments with the authors' lists of tasks, Ant with PEARL's gears (30) | velocity; place on a half circle of 2 m | train (100), test (30) |
-    | `HFRAntVelocity` | HFR's dense one, alike | velocity | train (150), test (30) |
+    | `HFRAntVelocity` | HFR's dense-reward experiment, alike | velocity | train (150), test (30) |
     | `RIASwimmer` | RIA's swimmer but for its damping, of which Gymnasium's model has none | mass | train, moderate, extreme |
 
     ## Action Space

@@ -12,9 +12,8 @@ import pytest
 
 import metaenvs
 from metaenvs import Tasks
-from metaenvs.locomotion.family import model_of
 from metaenvs.locomotion.goals import Reward
-from metaenvs.locomotion.models import DERIVED_FIELDS, EDITED_FIELDS, field_of, load_model
+from metaenvs.locomotion.models import load_model
 from metaenvs.locomotion.robots import ROBOTS
 from metaenvs.locomotion.settings import Observation
 
@@ -148,27 +147,6 @@ def test_models_without_textures_are_gymnasiums(robot: str) -> None:
         np.testing.assert_array_equal(getattr(theirs.opt, name), getattr(ours.opt, name))
     assert theirs.stat.meaninertia == ours.stat.meaninertia
     assert ours.nbuffer < 100_000 < theirs.nbuffer
-
-
-@pytest.mark.parametrize("robot", ROBOTS)
-def test_the_nominal_task_restores_the_original(robot: str) -> None:
-    """A row that had another task before, in a worker that had other rows before."""
-    env = plain(robot, 3)
-    env.reset(seed=0, options={"task": env.unwrapped.sample_tasks(3)})
-    env.step(env.action_space.sample())
-    env.reset(options={"task": nominal_task(env)})
-    blocks = env.unwrapped.get_state()["states/block"]
-    original = load_model(ROBOTS[robot].model_file)
-    for block in blocks:
-        model = model_of("DOMINOHalfCheetah", block) if robot == "half_cheetah" else None
-        start = 0
-        for name in (*EDITED_FIELDS, *DERIVED_FIELDS):
-            field = field_of(original, name).ravel()
-            np.testing.assert_array_equal(block[start : start + field.size], field, err_msg=name)
-            if model is not None:
-                np.testing.assert_array_equal(field_of(model, name).ravel(), field)
-            start += field.size
-        assert not block[start:].any()
 
 
 def test_a_changed_row_steps_as_its_model_does_in_mujoco() -> None:

@@ -16,6 +16,7 @@ from metaenvs.locomotion.goals import Reward
 from metaenvs.locomotion.models import load_model
 from metaenvs.locomotion.robots import ROBOTS
 from metaenvs.locomotion.settings import Observation
+from metaenvs.locomotion.workers import without_islands
 
 mujoco = pytest.importorskip("mujoco")
 
@@ -213,6 +214,31 @@ def test_a_divergence_ends_its_row_and_touches_no_other(
             assert np.isfinite(env.step(actions)[0]).all()
             undisturbed.step(actions)
     assert diverged or (np.isfinite(velocity) and velocity < 1e11)
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_islands_left_out_change_no_bit(robot: str) -> None:
+    """Crumpled up and half in the ground, as many contacts and limits as there can be."""
+    whole = load_model(ROBOTS[robot].model_file)
+    less = without_islands(load_model(ROBOTS[robot].model_file))
+    assert less.ntree == 1 and less.opt.disableflags != whole.opt.disableflags
+    rng = np.random.default_rng(0)
+    num_contacts = 0
+    for _ in range(100):
+        positions = rng.uniform(-2, 2, whole.nq)
+        positions[ROBOTS[robot].height_index] = rng.uniform(-0.5, 0.4)
+        velocities, controls = rng.normal(size=whole.nv), rng.uniform(-1, 1, whole.nu)
+        told = []
+        for model in (whole, less):
+            data = mujoco.MjData(model)
+            data.qpos[:], data.qvel[:], data.ctrl[:] = positions, velocities, controls
+            for _ in range(10):
+                mujoco.mj_step(model, data)
+                num_contacts += data.ncon
+            mujoco.mj_rnePostConstraint(model, data)
+            told.append(np.concatenate([data.qpos, data.qvel, data.qacc, data.cfrc_ext.ravel()]))
+        np.testing.assert_array_equal(*told)
+    assert num_contacts > 1000 or robot == "swimmer"  # It swims: nothing touches.
 
 
 def test_memory_that_physics_may_need_is_there() -> None:

@@ -1,15 +1,15 @@
 """Reference scores of every locomotion id and split: acting at random, and standing still.
 
-``python benchmarks/locomotion_reference_scores.py [ID ...]`` measures all ids, or some, and writes
-``results/locomotion-reference-scores.csv``, from which the manual's pages are made; lines of other
-ids stay as they are. One episode from each of ``NUM_EPISODES`` starts: a split's tasks in turn, or
-as many tasks as episodes where it has more.
+``python benchmarks/locomotion_reference_scores.py [--episodes N] [NAME ...]`` measures all ids, or
+those named (without namespace and version), and writes ``results/locomotion-reference-scores.csv``,
+from which the manual's pages are made; lines of other ids stay as they are. N (32) episodes at
+least: as many of each of a split's tasks, or one of each of its first N where it has more.
 """
 
+import argparse
 import contextlib
 import csv
 import io
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,12 +45,12 @@ def tasks_of(env_id, split, most, seed):
     return evaluation_tasks(env_id, split=split, num_tasks=most, seed=seed)
 
 
-def measured(setting):
+def measured(setting, num_episodes):
     """Lines of one id."""
     env_id = f"metaenvs/{setting}-v0"
     for split in gym.make(env_id).unwrapped.splits:
         for agent in (RandomAgent(), StillAgent()):
-            returns, lengths = episodes_of(agent, env_id, split)
+            returns, lengths = episodes_of(agent, env_id, split, num_episodes)
             yield {
                 "id": env_id,
                 "split": split,
@@ -81,8 +81,12 @@ def write(new):
 
 def main():
     """Measure the ids that are named, or all."""
-    for setting in sys.argv[1:] or LOCOMOTION_SETTINGS:
-        lines = list(measured(setting))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of ids; all if none is named")
+    parser.add_argument("--episodes", type=int, default=NUM_EPISODES, help="at least so many")
+    arguments = parser.parse_args()
+    for setting in arguments.names or LOCOMOTION_SETTINGS:
+        lines = list(measured(setting, arguments.episodes))
         write(lines)
         print(*lines, sep="\n", flush=True)
 

@@ -81,8 +81,8 @@ def returns_by_split(agent, seed):
 def main():
     """Train, measure, write ``bench.csv`` and ``bench.md``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2_000_000, help="env steps of training")
-    parser.add_argument("--seeds", type=int, default=2, help="how many trainings")
+    parser.add_argument("--steps", type=int, default=1_500_000, help="env steps of training")
+    parser.add_argument("--seeds", type=int, default=1, help="how many trainings")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results")
     arguments = parser.parse_args()
     facts = machine_facts(shlex.join(["python", "benchmarks/locomotion_learner.py", *sys.argv[1:]]))

@@ -24,7 +24,6 @@ def test_rows_on_a_simulated_gpu_are_those_of_the_cpu() -> None:
         cwd=TESTS.parent,
         capture_output=True,
         text=True,
-        timeout=600,
         check=False,
     )
     report = finished.stdout[-4000:] + finished.stderr[-2000:]

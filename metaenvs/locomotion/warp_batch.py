@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import warp as wp
-from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from metaenvs.batch import Batch
@@ -32,7 +31,9 @@ from metaenvs.locomotion.warp_records import (
     results_of,
 )
 from metaenvs.locomotion.warp_worlds import WarpWorlds
-from metaenvs.tasks import Tasks, task_ids
+from metaenvs.seeding import derive_key
+from metaenvs.tasks import Tasks, record_words, task_ids
+from metaenvs.vector_env import DRAW_AT_ONCE, POOL_KEY_STREAM
 
 __all__ = ["WarpBatch"]
 
@@ -41,56 +42,85 @@ Array = npt.NDArray[Any]
 ALIGNMENT = 8
 HOST_ROWS = 64
 """Rows of the batch that derives the models of tasks."""
+STREAM_TASKS = 4096
+"""So many tasks stand for an endless stream."""
 
 
-class WarpBatch(Batch):
-    """Rows of which tasks, trials, rules and physics are on one device.
+@dataclass
+class WarpResult:
+    """Tensors of one step, row on the first axis; reports by name."""
 
-    The arrays of the base class are copies on the host, as of the last :meth:`pull`. Tasks are
-    given from a pool, or pinned; their models are derived on the host, by MuJoCo itself, when
-    pool or pins change.
+    observation: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    fresh: Tensor
+    """Whether what is observed is a trial's start, or a row's that stands still."""
+    report: dict[str, Tensor]
+    final_observation: Tensor
+    final_report: dict[str, Tensor]
+
+
+class WarpBatch:
+    """What :class:`metaenvs.batch.Batch` is on the CPU, with the same arguments.
+
+    Tasks come from a pool, or are pinned; the models' fields under them are derived on the CPU, by
+    MuJoCo itself, whenever pool or pins change. All else happens on the device.
 
     Args:
         family: Locomotion in one configuration.
         num_rows: Number of rows.
         device: Of torch's; the CPU stands for Warp's CPU device.
-        arguments: As for the base class.
+        arguments: As for :class:`metaenvs.batch.Batch`.
     """
 
     def __init__(
-        self, family: ArrayFamily, num_rows: int, *, device: torch.device, **arguments: Any
+        self,
+        family: ArrayFamily,
+        num_rows: int,
+        *,
+        device: torch.device,
+        split_seed: int,
+        **arguments: Any,
     ) -> None:
-        super().__init__(family, num_rows, **arguments)
         wp.init()
+        self.family = family
+        self.num_rows = num_rows
         self.device = device
         self._warp_device = wp.device_from_torch(device)
-        host_arguments = {
-            **arguments, "autoreset_mode": AutoresetMode.DISABLED, "final_observations": False,
-        }  # fmt: skip
-        self._host = Batch(family, HOST_ROWS, **host_arguments)
+        self._split_seed = split_seed
+        self._host = Batch(family, HOST_ROWS, split_seed=split_seed, **arguments)
+        self.report_dtype = self._host.report_dtype
+        shapes = self._host.allocate()
+        self._same_step = len(shapes.final_report) > 0
+        self._has_final = len(shapes.final_observation) > 0
+        self._width = shapes.observation.shape[1]
         parameters = family.parameters[0]
-        self._parameters_struct = fill(Parameters, parameters, self._warp_device)
-        self._settings_struct = fill(TrialSettings, self.settings[0], self._warp_device)
-        self._same_step = bool(self.settings["same_step"][0])
-        assert self._resources is not None
+        self._parameters = fill(Parameters, parameters, self._warp_device)
+        self._settings = fill(TrialSettings, self._host.settings[0], self._warp_device)
+        assert family.attach is not None
+        models, _ = family.attach(1, family.splits[0]).resources
         self._worlds = WarpWorlds(
-            self._resources[0][0],
+            models[0],
             num_rows,
             frame_skip=int(parameters["frame_skip"]),
             with_contact_forces=bool(parameters["num_contact_forces"] > 0),
             device=self._warp_device,
         )
         self._physics = self._worlds.physics
-        self._rows = fill(
-            Rows,
-            {
-                **{name: self.rows[name] for name in ROW_DTYPE.names},
-                **{name: np.zeros(num_rows, np.int32) for name in ("phase", "refused", "entry")},
-            },
-            self._warp_device,
-        )
+        rows = np.zeros(num_rows, ROW_DTYPE)
+        rows["trial"] = -1
+        further = {name: np.zeros(num_rows, np.int32) for name in ("phase", "refused", "entry")}
+        named = {name: rows[name] for name in ROW_DTYPE.names or ()}
+        self._rows = fill(Rows, {**named, **further}, self._warp_device)
         self._states = self._new_states(parameters)
-        self._tables = self._new_tables()
+        width = record_words(np.zeros(1, family.task_dtype)).shape[1]
+        self.pins = np.zeros((0, width), np.uint64)
+        self.pool = np.zeros((0, width), np.uint64)
+        self.pool_cumulative = np.zeros(0, np.float64)
+        self._pinned = np.zeros(num_rows, np.bool_)
+        self._pool_placed = False
+        self._tables = self._new_tables(width)
         size = (num_rows, int(parameters["num_actuators"]))
         self._actions = torch.zeros(size, dtype=torch.float32, device=device)
         self._mask = torch.zeros(num_rows, dtype=torch.bool, device=device)
@@ -118,8 +148,8 @@ class WarpBatch(Batch):
                 values[name] = np.zeros(num_rows, STATE_DTYPE[name])
         return fill(States, values, self._warp_device)
 
-    def _new_tables(self) -> TaskTables:
-        width, block = self._words.shape[1], self._worlds.blocks.shape[1]
+    def _new_tables(self, width: int) -> TaskTables:
+        block = self._worlds.blocks.shape[1]
         no_tasks, no_blocks = np.zeros((1, width)), np.zeros((1, block), np.float32)
         values = {
             "current": np.zeros((self.num_rows, width)),
@@ -138,8 +168,8 @@ class WarpBatch(Batch):
         """One stretch of memory for all results of a step: one copy makes them fresh."""
         layout = results_of(
             self.num_rows,
-            self._observation_shape[1],
-            final_observations=self._final_shape[0] > 0,
+            self._width,
+            final_observations=self._has_final,
             final_reports=self._same_step,
         )
         self._parts: list[tuple[str, torch.dtype, tuple[int, ...], int, int]] = []
@@ -149,8 +179,8 @@ class WarpBatch(Batch):
             torch_kind = torch.from_numpy(np.zeros(0, kind)).dtype
             self._parts.append((name, torch_kind, shape, end, size))
             end += -(-size // ALIGNMENT) * ALIGNMENT
-        self._results_memory = torch.zeros(end, dtype=torch.uint8, device=self.device)
-        parts = self._split(self._results_memory)
+        self._memory = torch.zeros(end, dtype=torch.uint8, device=self.device)
+        parts = self._split(self._memory)
         arrays = {name: wp.from_torch(part) for name, part in parts.items()}
         self._results = fill(Results, arrays, self._warp_device)
         self._reports = fill(Reports, arrays, self._warp_device)
@@ -166,18 +196,46 @@ class WarpBatch(Batch):
 
     # ------------------------------------------------------------------ tasks
 
+    def draw(self, num_tasks: int, key: np.uint64) -> Tasks:
+        """Draw ``num_tasks`` tasks of the split, functions of ``key`` and their position."""
+        return self._host.draw(num_tasks, key)
+
     def pin(self, tasks: Tasks | None, mask: npt.NDArray[np.bool_]) -> None:
         """Pin the tasks (one, or one a row) of the rows of ``mask``, or unpin them (None)."""
-        super().pin(tasks, mask)
-        self._push_pins()
+        self._pinned[mask] = tasks is not None
+        if tasks is not None:
+            if len(self.pins) == 0:
+                self.pins = np.zeros((self.num_rows, self.pins.shape[1]), np.uint64)
+            words = record_words(tasks.to_records())
+            self.pins[mask] = words if len(tasks) == 1 else words[mask]
+        self._place_pins()
 
     def set_pool(self, tasks: Tasks | None, weights: Array | None) -> None:
-        """Draw tasks from ``tasks`` with ``weights`` (summing to one) from now on."""
-        super().set_pool(tasks, weights)
-        self._push_pool()
+        """Draw tasks from ``tasks`` with ``weights`` (summing to one) from now on.
 
-    def _push_pins(self) -> None:
-        self._write(self._rows, {"pinned": self.rows["pinned"]})
+        None is the family's stream, which here is a list as well: its first tasks.
+        """
+        self._host.set_pool(tasks, weights)
+        self.pool, self.pool_cumulative = self._host.pool, self._host.pool_cumulative
+        self._place_pool()
+
+    def task_fields(self) -> dict[str, Tensor]:
+        """The task of each row as named tensors, copies."""
+        tasks = wp.to_torch(self._tables.current).clone()
+        fields, start = {}, 0
+        for name, space in self.family.task_space.items():
+            shape = space.shape or ()
+            size = int(np.prod(shape, dtype=np.int64))
+            fields[name] = tasks[:, start : start + size].reshape(self.num_rows, *shape)
+            start += size
+        return fields
+
+    def fields(self, reports: dict[str, Tensor], dtype: np.dtype[Any]) -> dict[str, Tensor]:
+        """The fields of reports by name."""
+        return {name: reports[name] for name in dtype.names or ()}
+
+    def _place_pins(self) -> None:
+        self._write(self._rows, {"pinned": self._pinned})
         if len(self.pins):
             self._write(
                 self._tables,
@@ -188,17 +246,30 @@ class WarpBatch(Batch):
                 },
             )
 
-    def _push_pool(self) -> None:
-        if len(self.pool):
-            self._write(
-                self._tables,
-                {
-                    "pool": self.pool.view(np.float64),
-                    "pool_ids": task_ids(self.pool),
-                    "pool_cumulative": self.pool_cumulative,
-                    "pool_blocks": self._blocks_of(self.pool),
-                },
-            )
+    def _place_pool(self) -> None:
+        words, cumulative = self.pool, self.pool_cumulative
+        if len(words) == 0:
+            words = self._stream()
+            cumulative = np.cumsum(np.full(len(words), 1.0 / len(words)))
+        self._write(
+            self._tables,
+            {
+                "pool": words.view(np.float64),
+                "pool_ids": task_ids(words),
+                "pool_cumulative": cumulative,
+                "pool_blocks": self._blocks_of(words),
+            },
+        )
+        self._pool_placed = True
+
+    def _stream(self) -> npt.NDArray[np.uint64]:
+        """The stream's first tasks, which stand for it: those of ``n_tasks`` on the CPU."""
+        key = derive_key(0, POOL_KEY_STREAM, self._split_seed)
+        parts = [
+            self.draw(DRAW_AT_ONCE, derive_key(key, part))
+            for part in range(STREAM_TASKS // DRAW_AT_ONCE)
+        ]
+        return record_words(Tasks.concatenate(parts).to_records())
 
     def _blocks_of(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
         """The models' fields under tasks (n, width): the batch on the host enters them all."""
@@ -213,27 +284,48 @@ class WarpBatch(Batch):
             blocks[start : start + len(part)] = host.states["block"][: len(part), : blocks.shape[1]]
         return blocks
 
-    # ------------------------------------------------------------------ stepping
+    # ------------------------------------------------------------------ moving rows
 
-    def begin(self, mask: npt.NDArray[np.bool_]) -> tuple[Any, Any]:
-        """Begin a new trial in the rows of ``mask``; observations and reports of all rows."""
-        self._write(self._rows, {name: self.rows[name] for name in ROW_DTYPE.names or ()})
+    def begin(
+        self, mask: npt.NDArray[np.bool_], seeded: npt.NDArray[np.bool_], keys: Array
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Begin a new trial in the rows of ``mask``; observations and reports of all rows.
+
+        Args:
+            mask: Rows (num_rows,).
+            seeded: Those of them that begin their stream anew (num_rows,).
+            keys: Of these (num_rows,) uint64.
+        """
+        if not self._pool_placed:
+            self._place_pool()
+        if seeded.any():
+            rows = {"key": keys, "trial": np.full(self.num_rows, -1, np.int64)}
+            self._write(
+                self._rows,
+                {
+                    name: np.where(seeded, value, self._read(getattr(self._rows, name)))
+                    for name, value in rows.items()
+                },
+            )
         self._mask.copy_(torch.from_numpy(mask))
-        with self._scope():
+        with wp.ScopedDevice(self._warp_device):
             self._launch(
-                kernels.begin, self._parameters_struct, self._physics, self._rows, self._states,
+                kernels.begin, self._parameters, self._physics, self._rows, self._states,
                 self._tables, wp.from_torch(self._mask),
             )  # fmt: skip
             self._settle()
-        self.pull_rows()
-        results = self._split(self._results_memory.clone())
+        self._wait()
+        results = self._split(self._memory.clone())
         return results["observation"], results
 
-    def advance(self, actions: Tensor) -> dict[str, Tensor]:
-        """Advance every row by actions (num_rows, num_actuators); fresh results by name.
+    def step(self, actions: Tensor) -> WarpResult:
+        """Advance every row; rows that are refused stay as they are.
 
-        Rows that may not be stepped stay as they are, see :meth:`refused`. The host waits for
-        nothing but, where something was changed that the captured graph holds, for its capture.
+        The host waits for nothing but, the first time and where tables of tasks have grown, for
+        the capture of the step's kernels as a graph.
+
+        Args:
+            actions: (num_rows, num_actuators), on the device.
         """
         self._actions.copy_(actions)
         if self._graph is None:
@@ -242,18 +334,28 @@ class WarpBatch(Batch):
         if self.device.type == "cuda":
             stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         wp.capture_launch(self._graph, stream=stream)
-        return self._split(self._results_memory.clone())
+        results = self._split(self._memory.clone())
+        finals = {name: results[FINAL + name] for name, _ in REPORT_FIELDS}
+        return WarpResult(
+            **{name: results[name] for name in WarpResult.__annotations__ if name in results},
+            report=results,
+            final_report=finals,
+        )
 
-    def refused(self) -> npt.NDArray[np.int32]:
-        """Why each row may not be stepped until it is reset (waits for the device)."""
-        return self._read(self._rows.refused)
+    def take_refusals(self) -> npt.NDArray[np.int32]:
+        """Why rows stand still (num_rows,), 0 for those that do not; waits.
 
-    def forgive(self) -> None:
-        """Let rows be stepped again that were refused."""
-        self._write(self._rows, {"refused": np.zeros(self.num_rows, np.int32)})
+        They do no longer: the next step is taken by all.
+        """
+        refusals = self._read(self._rows.refused)
+        if refusals.any():
+            self._write(self._rows, {"refused": np.zeros_like(refusals)})
+        return refusals
 
     def _capture(self) -> Any:
-        with self._scope(), wp.ScopedCapture(device=self._warp_device) as capture:
+        """The kernels of a step as a graph, which is launched at once."""
+        self._wait()
+        with wp.ScopedDevice(self._warp_device), wp.ScopedCapture() as capture:
             self._step_rows()
         return capture.graph
 
@@ -262,104 +364,82 @@ class WarpBatch(Batch):
         if self._same_step:
             for name, _ in REPORT_FIELDS:
                 getattr(self._final_reports, name).zero_()
-        if self._final_shape[0] > 0:
+        if self._has_final:
             self._results.final_observation.zero_()
         self._launch(
-            kernels.enter, self._settings_struct, self._parameters_struct, self._physics,
-            self._rows, self._states, self._tables, wp.from_torch(self._actions),
+            kernels.enter, self._settings, self._parameters, self._physics, self._rows,
+            self._states, self._tables, wp.from_torch(self._actions),
         )  # fmt: skip
         self._worlds.simulate(
             lambda: self._launch(
-                kernels.note_divergence, self._parameters_struct, self._physics, self._rows,
-                self._states,
+                kernels.note_divergence, self._parameters, self._physics, self._rows, self._states
             )
-        )  # fmt: skip
+        )
         self._launch(
-            kernels.finish, self._settings_struct, self._parameters_struct, self._physics,
-            self._rows, self._states, self._tables, self._results, self._reports,
-            self._final_reports,
+            kernels.finish, self._settings, self._parameters, self._physics, self._rows,
+            self._states, self._tables, self._results, self._reports, self._final_reports,
         )  # fmt: skip
         self._settle()
 
     def _settle(self) -> None:
         """After rows began: their models, where their bodies are, and what is seen."""
-        size = self._worlds.blocks.shape
-        self._launch(kernels.write_blocks, self._rows, self._tables, dim=tuple(size))
+        size = tuple(self._worlds.blocks.shape)
+        wp.launch(kernels.write_blocks, dim=size, inputs=[self._rows, self._tables])
         self._worlds.place_bodies()
         self._launch(
-            kernels.look, self._parameters_struct, self._physics, self._rows, self._states,
+            kernels.look, self._parameters, self._physics, self._rows, self._states,
             self._tables, self._results, self._reports,
         )  # fmt: skip
 
-    def _launch(self, kernel: Any, *inputs: Any, dim: Any = None) -> None:
-        wp.launch(
-            kernel,
-            dim=self.num_rows if dim is None else dim,
-            inputs=inputs,
-            device=self._warp_device,
-        )
+    def _launch(self, kernel: Any, *inputs: Any) -> None:
+        """Launch a kernel over the rows, on Warp's current device."""
+        wp.launch(kernel, dim=self.num_rows, inputs=inputs)
 
-    # ------------------------------------------------------------------ between host and device
+    # ------------------------------------------------------------------ exact state
 
-    @contextlib.contextmanager
-    def _scope(self) -> Iterator[None]:
-        """Warp on this device."""
-        with wp.ScopedDevice(self._warp_device):
-            yield
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def _read(self, array: Any) -> Array:
-        """A copy of an array on the host."""
-        self._wait()
-        copy: Array = array.numpy().copy()
-        return copy
-
-    def _write(self, struct: Any, values: dict[str, Array]) -> None:
-        """Put arrays of the host into those of a struct, which grow where they must."""
-        self._wait()
-        for name, value in values.items():
-            array = getattr(struct, name)
-            if array.shape == value.shape:
-                array.assign(value)
-            else:
-                fresh = wp.array(value, dtype=array.dtype, device=self._warp_device)
-                setattr(struct, name, fresh)
-                self._graph = None
-        self._wait()
-
-    def pull_rows(self) -> None:
-        """Copy to the host where the rows stand."""
+    @property
+    def rows(self) -> Array:
+        """Where every row stands: a copy on the host."""
+        rows = np.zeros(self.num_rows, ROW_DTYPE)
         for name in ROW_DTYPE.names or ():
-            self.rows[name] = self._read(getattr(self._rows, name))
+            rows[name] = self._read(getattr(self._rows, name))
+        return rows
 
-    def pull(self) -> None:
-        """Copy rows, tasks and states to the host."""
-        self.pull_rows()
-        self._words[:] = self._read(self._tables.current).view(np.uint64)
+    @property
+    def tasks(self) -> Array:
+        """The task of every row: a copy on the host."""
+        current = np.ascontiguousarray(self._read(self._tables.current))
+        return current.view(self.family.task_dtype)[:, 0]
+
+    @property
+    def states(self) -> Array:
+        """The episode of every row: a copy on the host, as the CPU has it."""
+        states = np.zeros(self.num_rows, STATE_DTYPE)
         for name, array in self._state_arrays().items():
             values = self._read(array).reshape(self.num_rows, -1)
-            field = self.states[name]
-            if field.ndim == 1:
-                self.states[name] = values[:, 0]
-            else:
-                field[:, : values.shape[1]] = values
+            field = states[name].reshape(self.num_rows, -1)
+            field[:, : values.shape[1]] = values
+        return states
 
-    def push(self) -> None:
-        """Copy rows, tasks, states, pins and pool of the host to the device."""
-        self._write(self._rows, {name: self.rows[name] for name in ROW_DTYPE.names or ()})
-        self.forgive()
-        self._write(self._tables, {"current": self._words.view(np.float64)})
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Put a checked state, of :func:`metaenvs.batch_state.read_batch`, onto the device."""
+        self._write(self._rows, {name: state[f"rows/{name}"] for name in ROW_DTYPE.names or ()})
+        self.take_refusals()
+        tasks = np.zeros(self.num_rows, self.family.task_dtype)
+        for name in tasks.dtype.names or ():
+            tasks[name] = state[f"tasks/{name}"]
+        self._write(self._tables, {"current": record_words(tasks).view(np.float64)})
         for name, array in self._state_arrays().items():
-            shape = tuple(array.shape) + tuple(getattr(array.dtype, "_shape_", ()))
-            field = self.states[name]
-            values = field if field.ndim == 1 else field[:, : int(np.prod(shape[1:]))]
+            size = array.size // self.num_rows * wp.types.type_size(array.dtype)
+            values = state[f"states/{name}"].reshape(self.num_rows, -1)[:, :size]
             array.assign(np.ascontiguousarray(values, wp.dtype_to_numpy(array.dtype)))
         self._wait()
-        self._push_pins()
-        self._push_pool()
+        self._pinned = np.array(state["rows/pinned"])
+        self.pins, self.pool, self.pool_cumulative = (
+            np.array(state[name], order="C") for name in ("pins", "pool", "pool_cumulative")
+        )
+        self._place_pins()
+        self._place_pool()
 
     def _state_arrays(self) -> dict[str, Any]:
         """Arrays on the device by the names of the host's states."""
@@ -370,5 +450,31 @@ class WarpBatch(Batch):
             "warm_start": physics.warm_start,
             "controls": physics.controls,
             "block": self._tables.blocks,
-            **{name: getattr(states, name) for name in STATE_DTYPE.names if hasattr(states, name)},
+            **{name: getattr(states, name) for name in STATE_DTYPE.names if name in States.vars},
         }
+
+    # ------------------------------------------------------------------ between host and device
+
+    def _wait(self) -> None:
+        """Wait for the device: torch and Warp have streams of their own."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _read(self, array: Any) -> Array:
+        """A copy of an array on the host."""
+        self._wait()
+        copy: Array = array.numpy().copy()
+        return copy
+
+    def _write(self, struct: Any, values: Mapping[str, Array]) -> None:
+        """Put arrays of the host into those of a struct, which grow where they must."""
+        self._wait()
+        for name, value in values.items():
+            array = getattr(struct, name)
+            if array.shape == value.shape:
+                array.assign(value)
+            else:
+                setattr(struct, name, wp.array(value, dtype=array.dtype, device=array.device))
+                # The graph holds the former array's address.
+                self._graph = None
+        self._wait()

@@ -7,6 +7,7 @@ begins, and which actions are refused. A step is :func:`enter`, physics steps ea
 """
 
 # No annotations from the future: Warp reads those of its functions as they stand.
+import mujoco
 import warp as wp
 
 from metaenvs.kernels.trial import POOL_STREAM as POOL
@@ -33,7 +34,8 @@ from metaenvs.locomotion.warp_rules import (
 )
 
 __all__ = [
-    "ILLEGAL", "OVER", "begin", "enter", "finish", "look", "note_divergence", "write_blocks",
+    "FINISHED", "ILLEGAL_ACTION", "align_contacts", "begin", "enter", "finish", "look",
+    "note_divergence", "write_blocks",
 ]  # fmt: skip
 
 POOL_STREAM = wp.constant(wp.uint64(POOL))
@@ -41,11 +43,15 @@ POOL_STREAM = wp.constant(wp.uint64(POOL))
 STAYS, ACTS, BEGINS_TRIAL, BEGINS_EPISODE = 0, 1, 2, 3
 """Phases of a row in a step."""
 
-ILLEGAL, OVER = 1, 2
+ILLEGAL_ACTION, FINISHED = 1, 2
 """Why a row is refused: its action is not finite; it has finished its trial."""
 
 LARGEST = wp.constant(wp.float32(1e10))
 """MuJoCo takes greater numbers for a divergence."""
+
+PLANE = wp.constant(int(mujoco.mjtGeom.mjGEOM_PLANE))
+CAPSULE = wp.constant(int(mujoco.mjtGeom.mjGEOM_CAPSULE))
+SHORTEST = wp.constant(wp.float32(1e-6))
 
 
 @wp.kernel(enable_backward=False)
@@ -60,11 +66,12 @@ def enter(
 ):
     """Decide what each row does, apply its action, and note where it was."""
     row = wp.tid()
-    for index in range(parameters.num_actuators):
-        if not wp.isfinite(actions[row, index]) and rows.refused[row] == 0:
-            rows.refused[row] = ILLEGAL
-    if rows.finished[row] and not settings.next_step and rows.refused[row] == 0:
-        rows.refused[row] = OVER
+    if rows.refused[row] == 0:
+        for index in range(parameters.num_actuators):
+            if not wp.isfinite(actions[row, index]):
+                rows.refused[row] = ILLEGAL_ACTION
+        if rows.finished[row] and not settings.next_step:
+            rows.refused[row] = FINISHED
     phase = wp.int32(ACTS)
     if rows.finished[row]:
         phase = BEGINS_TRIAL
@@ -262,5 +269,35 @@ def look(
         locate(parameters, physics, states, row)
     if phase == BEGINS_TRIAL:
         write_report(reports, rows, states, row, False, False)
-    results.fresh[row] = phase == BEGINS_TRIAL
+    results.fresh[row] = phase == BEGINS_TRIAL or phase == STAYS
     observe(parameters, physics, states, tables.current, row, results.observation)
+
+
+@wp.kernel(enable_backward=False)
+def align_contacts(
+    num_contacts: wp.array[wp.int32],
+    geom_types: wp.array[wp.int32],
+    geom_rotations: wp.array2d[wp.mat33],
+    geoms: wp.array[wp.vec2i],
+    worlds: wp.array[wp.int32],
+    frames: wp.array[wp.mat33],
+):
+    """Turn the friction pyramid of a capsule on a plane along the capsule, however steep it is.
+
+    So does MuJoCo; MuJoCo Warp 4.0 does it only below 60 degrees (as MJX, mujoco issue 2774), and
+    Ant's legs are steeper.
+    """
+    contact = wp.tid()
+    if contact < num_contacts[0]:
+        plane = geoms[contact][0]
+        capsule = geoms[contact][1]
+        if geom_types[plane] == PLANE and geom_types[capsule] == CAPSULE:
+            rotation = geom_rotations[worlds[contact], capsule]
+            axis = wp.vec3(rotation[0, 2], rotation[1, 2], rotation[2, 2])
+            frame = frames[contact]
+            normal = wp.vec3(frame[0, 0], frame[0, 1], frame[0, 2])
+            along = axis - normal * wp.dot(normal, axis)
+            if wp.length(along) > SHORTEST:
+                along = wp.normalize(along)
+                across = wp.cross(normal, along)
+                frames[contact] = wp.matrix_from_rows(normal, along, across)

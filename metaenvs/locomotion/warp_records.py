@@ -182,7 +182,7 @@ class Results:
     terminated: wp.array[wp.bool]
     truncated: wp.array[wp.bool]
     fresh: wp.array[wp.bool]
-    """Whether the row has just begun a trial."""
+    """Whether what is observed is a trial's start, or a row's that stands still."""
     final_observation: wp.array2d[wp.float64]
     """Where an episode ended; no rows where nobody asks for it."""
 

@@ -11,6 +11,7 @@ import torch
 import warp as wp
 
 from metaenvs.locomotion.models import BlockLayout, field_of
+from metaenvs.locomotion.warp_kernels import align_contacts
 from metaenvs.locomotion.warp_records import Physics
 
 __all__ = ["WarpWorlds"]
@@ -60,6 +61,7 @@ class WarpWorlds:
         self._with_contact_forces = with_contact_forces
         with wp.ScopedDevice(device):
             self._model = mujoco_warp.put_model(model)
+            self._model.callback.contactfilter = _align_contacts
             num_contacts = CONTACTS_OF_PAIR * len(self._model.nxn_geom_pair_filtered)
             num_limits = int(model.jnt_limited.sum() + (model.dof_frictionloss > 0).sum())
             self._data = mujoco_warp.make_data(
@@ -106,3 +108,16 @@ class WarpWorlds:
     def place_bodies(self) -> None:
         """Derive where all bodies are from the positions."""
         mujoco_warp.kinematics(self._model, self._data)
+
+
+def _align_contacts(model: Any, data: Any) -> None:
+    """Called after contacts are found."""
+    contact = data.contact
+    wp.launch(
+        align_contacts,
+        dim=data.naconmax,
+        inputs=[
+            data.nacon, model.geom_type, data.geom_xmat, contact.geom, contact.worldid,
+            contact.frame,
+        ],
+    )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,23 +12,20 @@ import warp as wp
 from torch import Tensor
 
 from metaenvs.batch import Batch
+from metaenvs.cuda.arrays import TorchArrays
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels.trial import ROW_DTYPE
 from metaenvs.locomotion import warp_kernels as kernels
 from metaenvs.locomotion.records import STATE_DTYPE
 from metaenvs.locomotion.warp_records import (
-    FINAL,
-    REPORT_FIELDS,
     Parameters,
-    Reports,
-    Results,
     Rows,
     States,
     TaskTables,
     TrialSettings,
     fill,
-    results_of,
 )
+from metaenvs.locomotion.warp_results import WarpResult, WarpResults
 from metaenvs.locomotion.warp_worlds import WarpWorlds
 from metaenvs.seeding import derive_key
 from metaenvs.tasks import Tasks, record_words, task_ids
@@ -39,26 +35,13 @@ __all__ = ["WarpBatch"]
 
 Array = npt.NDArray[Any]
 
-ALIGNMENT = 8
 HOST_ROWS = 64
 """Rows of the batch that derives the models of tasks."""
+VECTORS = ("torso", "rotation", "contact_forces")
+NUMBERS = tuple(name for name in STATE_DTYPE.names or () if not STATE_DTYPE[name].shape)
+"""Fields of the states that are the same on the host, but for their precision."""
 STREAM_TASKS = 4096
 """So many tasks stand for an endless stream."""
-
-
-@dataclass
-class WarpResult:
-    """Tensors of one step, row on the first axis; reports by name."""
-
-    observation: Tensor
-    reward: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    fresh: Tensor
-    """Whether what is observed is a trial's start, or a row's that stands still."""
-    report: dict[str, Tensor]
-    final_observation: Tensor
-    final_report: dict[str, Tensor]
 
 
 class WarpBatch:
@@ -87,14 +70,12 @@ class WarpBatch:
         self.family = family
         self.num_rows = num_rows
         self.device = device
+        self.arrays = TorchArrays(str(device))
         self._warp_device = wp.device_from_torch(device)
         self._split_seed = split_seed
         self._host = Batch(family, HOST_ROWS, split_seed=split_seed, **arguments)
         self.report_dtype = self._host.report_dtype
         shapes = self._host.allocate()
-        self._same_step = len(shapes.final_report) > 0
-        self._has_final = len(shapes.final_observation) > 0
-        self._width = shapes.observation.shape[1]
         parameters = family.parameters[0]
         self._parameters = fill(Parameters, parameters, self._warp_device)
         self._settings = fill(TrialSettings, self._host.settings[0], self._warp_device)
@@ -124,12 +105,18 @@ class WarpBatch:
         size = (num_rows, int(parameters["num_actuators"]))
         self._actions = torch.zeros(size, dtype=torch.float32, device=device)
         self._mask = torch.zeros(num_rows, dtype=torch.bool, device=device)
-        self._make_results()
+        self._results = WarpResults(
+            num_rows,
+            shapes.observation.shape[1],
+            final_observations=len(shapes.final_observation) > 0,
+            final_reports=len(shapes.final_report) > 0,
+            device=device,
+        )
         self._graph: Any = None
 
     # ------------------------------------------------------------------ what is on the device
 
-    def _new_states(self, parameters: Any) -> States:
+    def _new_states(self, parameters: Any) -> Any:
         num_rows = self.num_rows
         counts = {name: int(parameters[f"num_{name}"]) for name in ("positions", "velocities")}
         widths = {
@@ -143,12 +130,10 @@ class WarpBatch:
         values: dict[str, Array] = {
             name: np.zeros((num_rows, width), np.float32) for name, width in widths.items()
         }
-        for name in States.vars:
-            if name not in values:
-                values[name] = np.zeros(num_rows, STATE_DTYPE[name])
-        return fill(States, values, self._warp_device)
+        numbers = {name: np.zeros(num_rows, STATE_DTYPE[name]) for name in NUMBERS}
+        return fill(States, {**values, **numbers}, self._warp_device)
 
-    def _new_tables(self, width: int) -> TaskTables:
+    def _new_tables(self, width: int) -> Any:
         block = self._worlds.blocks.shape[1]
         no_tasks, no_blocks = np.zeros((1, width)), np.zeros((1, block), np.float32)
         values = {
@@ -164,36 +149,6 @@ class WarpBatch:
         }
         return fill(TaskTables, values, self._warp_device)
 
-    def _make_results(self) -> None:
-        """One stretch of memory for all results of a step: one copy makes them fresh."""
-        layout = results_of(
-            self.num_rows,
-            self._width,
-            final_observations=self._has_final,
-            final_reports=self._same_step,
-        )
-        self._parts: list[tuple[str, torch.dtype, tuple[int, ...], int, int]] = []
-        end = 0
-        for name, kind, shape in layout:
-            size = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
-            torch_kind = torch.from_numpy(np.zeros(0, kind)).dtype
-            self._parts.append((name, torch_kind, shape, end, size))
-            end += -(-size // ALIGNMENT) * ALIGNMENT
-        self._memory = torch.zeros(end, dtype=torch.uint8, device=self.device)
-        parts = self._split(self._memory)
-        arrays = {name: wp.from_torch(part) for name, part in parts.items()}
-        self._results = fill(Results, arrays, self._warp_device)
-        self._reports = fill(Reports, arrays, self._warp_device)
-        finals = {name: arrays[FINAL + name] for name, _ in REPORT_FIELDS}
-        self._final_reports = fill(Reports, finals, self._warp_device)
-
-    def _split(self, memory: Tensor) -> dict[str, Tensor]:
-        """The results that lie in ``memory``, by name."""
-        return {
-            name: memory[start : start + size].view(kind).view(shape)
-            for name, kind, shape, start, size in self._parts
-        }
-
     # ------------------------------------------------------------------ tasks
 
     def draw(self, num_tasks: int, key: np.uint64) -> Tasks:
@@ -208,7 +163,9 @@ class WarpBatch:
                 self.pins = np.zeros((self.num_rows, self.pins.shape[1]), np.uint64)
             words = record_words(tasks.to_records())
             self.pins[mask] = words if len(tasks) == 1 else words[mask]
-        self._place_pins()
+            self._place_pins()
+        else:
+            self._write(self._rows, {"pinned": self._pinned})
 
     def set_pool(self, tasks: Tasks | None, weights: Array | None) -> None:
         """Draw tasks from ``tasks`` with ``weights`` (summing to one) from now on.
@@ -232,7 +189,7 @@ class WarpBatch:
 
     def fields(self, reports: dict[str, Tensor], dtype: np.dtype[Any]) -> dict[str, Tensor]:
         """The fields of reports by name."""
-        return {name: reports[name] for name in dtype.names or ()}
+        return reports
 
     def _place_pins(self) -> None:
         self._write(self._rows, {"pinned": self._pinned})
@@ -308,6 +265,7 @@ class WarpBatch:
                 },
             )
         self._mask.copy_(torch.from_numpy(mask))
+        self._wait()
         with wp.ScopedDevice(self._warp_device):
             self._launch(
                 kernels.begin, self._parameters, self._physics, self._rows, self._states,
@@ -315,8 +273,8 @@ class WarpBatch:
             )  # fmt: skip
             self._settle()
         self._wait()
-        results = self._split(self._memory.clone())
-        return results["observation"], results
+        result = self._results.take()
+        return result.observation, result.report
 
     def step(self, actions: Tensor) -> WarpResult:
         """Advance every row; rows that are refused stay as they are.
@@ -334,13 +292,7 @@ class WarpBatch:
         if self.device.type == "cuda":
             stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         wp.capture_launch(self._graph, stream=stream)
-        results = self._split(self._memory.clone())
-        finals = {name: results[FINAL + name] for name, _ in REPORT_FIELDS}
-        return WarpResult(
-            **{name: results[name] for name in WarpResult.__annotations__ if name in results},
-            report=results,
-            final_report=finals,
-        )
+        return self._results.take()
 
     def take_refusals(self) -> npt.NDArray[np.int32]:
         """Why rows stand still (num_rows,), 0 for those that do not; waits.
@@ -361,11 +313,7 @@ class WarpBatch:
 
     def _step_rows(self) -> None:
         """The kernels of one step, in order."""
-        if self._same_step:
-            for name, _ in REPORT_FIELDS:
-                getattr(self._final_reports, name).zero_()
-        if self._has_final:
-            self._results.final_observation.zero_()
+        self._results.clear_finals()
         self._launch(
             kernels.enter, self._settings, self._parameters, self._physics, self._rows,
             self._states, self._tables, wp.from_torch(self._actions),
@@ -377,7 +325,8 @@ class WarpBatch:
         )
         self._launch(
             kernels.finish, self._settings, self._parameters, self._physics, self._rows,
-            self._states, self._tables, self._results, self._reports, self._final_reports,
+            self._states, self._tables, self._results.results, self._results.reports,
+            self._results.final_reports,
         )  # fmt: skip
         self._settle()
 
@@ -388,7 +337,7 @@ class WarpBatch:
         self._worlds.place_bodies()
         self._launch(
             kernels.look, self._parameters, self._physics, self._rows, self._states,
-            self._tables, self._results, self._reports,
+            self._tables, self._results.results, self._results.reports,
         )  # fmt: skip
 
     def _launch(self, kernel: Any, *inputs: Any) -> None:
@@ -450,7 +399,7 @@ class WarpBatch:
             "warm_start": physics.warm_start,
             "controls": physics.controls,
             "block": self._tables.blocks,
-            **{name: getattr(states, name) for name in STATE_DTYPE.names if name in States.vars},
+            **{name: getattr(states, name) for name in (*VECTORS, *NUMBERS)},
         }
 
     # ------------------------------------------------------------------ between host and device

@@ -10,6 +10,7 @@ begins, and which actions are refused. A step is :func:`enter`, physics steps ea
 import mujoco
 import warp as wp
 
+from metaenvs.cuda.rows import FINISHED, ILLEGAL_ACTION, NOT_REFUSED
 from metaenvs.kernels.trial import POOL_STREAM as POOL
 from metaenvs.locomotion.warp_records import (
     Parameters,
@@ -34,17 +35,13 @@ from metaenvs.locomotion.warp_rules import (
 )
 
 __all__ = [
-    "FINISHED", "ILLEGAL_ACTION", "align_contacts", "begin", "enter", "finish", "look",
-    "note_divergence", "write_blocks",
+    "align_contacts", "begin", "enter", "finish", "look", "note_divergence", "write_blocks",
 ]  # fmt: skip
 
 POOL_STREAM = wp.constant(wp.uint64(POOL))
 
 STAYS, ACTS, BEGINS_TRIAL, BEGINS_EPISODE = 0, 1, 2, 3
 """Phases of a row in a step."""
-
-ILLEGAL_ACTION, FINISHED = 1, 2
-"""Why a row is refused: its action is not finite; it has finished its trial."""
 
 LARGEST = wp.constant(wp.float32(1e10))
 """MuJoCo takes greater numbers for a divergence."""
@@ -66,7 +63,7 @@ def enter(
 ):
     """Decide what each row does, apply its action, and note where it was."""
     row = wp.tid()
-    if rows.refused[row] == 0:
+    if rows.refused[row] == NOT_REFUSED:
         for index in range(parameters.num_actuators):
             if not wp.isfinite(actions[row, index]):
                 rows.refused[row] = ILLEGAL_ACTION
@@ -75,13 +72,14 @@ def enter(
     phase = wp.int32(ACTS)
     if rows.finished[row]:
         phase = BEGINS_TRIAL
-    if rows.refused[row] != 0:
+    if rows.refused[row] != NOT_REFUSED:
         phase = STAYS
     rows.phase[row] = phase
     strength = parameters.strength_component
     for index in range(parameters.num_actuators):
         control = parameters.action_scale * wp.float64(actions[row, index])
-        if strength >= 0:
+        # Warp may evaluate both sides of an `and`.
+        if strength >= 0:  # noqa: SIM102
             if tables.current[row, strength + index] == wp.float64(0.0):
                 control = wp.float64(0.0)
         if phase == ACTS:
@@ -172,7 +170,7 @@ def begin(
     rows.phase[row] = STAYS
     if mask[row]:
         rows.phase[row] = BEGINS_TRIAL
-        rows.refused[row] = 0
+        rows.refused[row] = NOT_REFUSED
         begin_trial(parameters, physics, rows, states, tables, row)
 
 
@@ -226,9 +224,7 @@ def finish(
         results.truncated[row] = trial_truncated
         write_report(reports, rows, states, row, episode_end, terminated)
         if episode_end and results.final_observation.shape[0] > 0:
-            observe(
-                parameters, physics, states, tables.current, row, results.final_observation
-            )
+            observe(parameters, physics, states, tables.current, row, results.final_observation)
         if trial_end and settings.same_step:
             write_report(final_reports, rows, states, row, episode_end, terminated)
             rows.phase[row] = BEGINS_TRIAL

@@ -8,22 +8,12 @@ CPU, under the same names.
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import warp as wp
 
-from metaenvs.kernels.trial import REPORT_FIELDS as ENGINE_FIELDS
-from metaenvs.locomotion.records import REPORT_FIELDS as FAMILY_FIELDS
-
 __all__ = [
-    "FINAL", "REPORT_FIELDS", "Parameters", "Physics", "Reports", "Results", "Rows", "States",
-    "TaskTables", "TrialSettings", "fill", "results_of",
+    "Parameters", "Physics", "Reports", "Results", "Rows", "States", "TaskTables",
+    "TrialSettings", "fill",
 ]  # fmt: skip
-
-REPORT_FIELDS = [*ENGINE_FIELDS, *FAMILY_FIELDS]
-"""Names and scalar types of the entries in ``info``."""
-
-FINAL = "final_"
-"""Before the names of what a trial ended with (SAME_STEP)."""
 
 
 @wp.struct
@@ -158,7 +148,7 @@ class TaskTables:
 
 @wp.struct
 class Reports:
-    """As in :data:`REPORT_FIELDS`."""
+    """The entries of ``info``, by their names."""
 
     task_id: wp.array[wp.int64]
     episode_index: wp.array[wp.int32]
@@ -201,21 +191,3 @@ def fill(kind: Any, values: Any, device: Any) -> Any:
             value = value.item()
         setattr(struct, name, value)
     return struct
-
-
-def results_of(
-    num_rows: int, width: int, *, final_observations: bool, final_reports: bool
-) -> list[tuple[str, npt.DTypeLike, tuple[int, ...]]]:
-    """Names, dtypes and shapes of the results' arrays."""
-    num_final = num_rows if final_observations else 0
-    num_reports = num_rows if final_reports else 0
-    return [
-        ("observation", np.float64, (num_rows, width)),
-        ("reward", np.float64, (num_rows,)),
-        ("terminated", np.bool_, (num_rows,)),
-        ("truncated", np.bool_, (num_rows,)),
-        ("fresh", np.bool_, (num_rows,)),
-        *((name, kind, (num_rows,)) for name, kind in REPORT_FIELDS),
-        ("final_observation", np.float64, (num_final, width)),
-        *((f"{FINAL}{name}", kind, (num_reports,)) for name, kind in REPORT_FIELDS),
-    ]

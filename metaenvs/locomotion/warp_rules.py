@@ -38,11 +38,13 @@ def mix(word: wp.uint64) -> wp.uint64:
 
 @wp.func
 def fold(key: wp.uint64, number: wp.uint64) -> wp.uint64:
+    """The key of sub-stream ``number``."""
     return mix(key ^ mix(number + GOLDEN))
 
 
 @wp.func
 def random_uniform(key: wp.uint64, counter: wp.int32) -> wp.float64:
+    """Draw ``counter`` of the stream ``key``, uniform on [0, 1)."""
     bits = mix(key + (wp.uint64(counter) + wp.uint64(1)) * GOLDEN)
     return wp.float64(bits >> wp.uint64(11)) * UNIT
 

@@ -62,6 +62,8 @@ class WarpWorlds:
         with wp.ScopedDevice(device):
             self._model = mujoco_warp.put_model(model)
             self._model.callback.contactfilter = _align_contacts
+            if self.device.is_cuda and not wp.is_conditional_graph_supported():
+                self._model.opt.graph_conditional = False
             num_contacts = CONTACTS_OF_PAIR * len(self._model.nxn_geom_pair_filtered)
             num_limits = int(model.jnt_limited.sum() + (model.dof_frictionloss > 0).sum())
             self._data = mujoco_warp.make_data(
@@ -78,12 +80,15 @@ class WarpWorlds:
         for name in layout.starts:
             if name not in ON_HOST and layout.lengths[name] > 0:
                 self._make_view(name, field_of(model, name).shape, layout.slice(name))
+        with wp.ScopedDevice(device):
+            # Older drivers cannot load kernels while a graph is captured.
+            mujoco_warp.step(self._model, self._data)
 
     def _make_view(self, name: str, shape: tuple[int, ...], where: slice) -> None:
         """Put a part of the blocks in the place of one of the model's fields."""
         owner = self._model.opt if name in OPTIONS else self._model
         kind = getattr(owner, name).dtype
-        view = self.blocks[:, where].unflatten(1, shape)
+        view: torch.Tensor = self.blocks[:, where].unflatten(1, shape)  # type: ignore[no-untyped-call]
         setattr(owner, name, wp.from_torch(view, dtype=kind))
 
     @property

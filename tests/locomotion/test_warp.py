@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from metaenvs import Tasks
 from metaenvs.locomotion.distributions import Between
-from metaenvs.locomotion.goals import Reward
+from metaenvs.locomotion.goals import GOALS, Reward
 from metaenvs.locomotion.models import BlockLayout, field_of, load_model
 from metaenvs.locomotion.robots import ROBOTS
 from metaenvs.locomotion.settings import Observation
@@ -355,6 +357,42 @@ def test_there_is_room_for_all_contacts() -> None:
             data.qpos[robot.height_index] = rng.uniform(-1, 0.3)
             mujoco.mj_forward(model, data)
             assert data.ncon <= worlds._data.naconmax and data.nefc <= worlds._data.njmax
+
+
+GOAL_VALUES = {
+    "goal_velocity": [0.05, 3.0],
+    "goal_direction": [0.7, 4.0],
+    "goal_position": [[0.2, 0.1], [5.0, -4.0]],
+}
+"""One near and one far, of which sparse goals pay the first alone."""
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_every_goal_pays_as_on_the_cpu(goal: str, device: str) -> None:
+    entry = GOALS[goal].task or "mass_scale"
+    ours, theirs = pair(
+        "metaenvs/DOMINOHalfCheetah-v0", 2, device, goal=goal, reward=Reward(),
+        vary={entry: (1.0,) if entry != "goal_position" else ((1.0, 1.0),)},
+    )  # fmt: skip
+    tasks = Tasks({entry: np.array(GOAL_VALUES.get(entry, [0.5, 2.0]))})
+    for env in (ours, theirs):
+        env.reset(seed=0, options={"task": tasks})
+    for _ in range(3):
+        actions = np.full(ours.action_space.shape, 0.1, np.float32)
+        expected, got = ours.step(actions)[1], theirs.step(torch.from_numpy(actions))[1]
+        assert expected[0] != expected[1]
+        np.testing.assert_allclose(on_host(got), expected, rtol=0, atol=1e-4)
+
+
+def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
+    """Without one: Warp brings the compiler along."""
+    import warp
+
+    from metaenvs.locomotion import warp_kernels
+
+    warp.init()
+    compiled = warp.compile_aot_module(warp_kernels, arch=80, module_dir=tmp_path, use_ptx=True)
+    assert any(path.suffix == ".ptx" for path in compiled)
 
 
 @pytest.mark.parametrize("missing", ["mujoco_warp", "torch"])

@@ -11,7 +11,7 @@ import warp as wp
 
 from metaenvs.kernels.random import FIRST_MULTIPLIER, SECOND_MULTIPLIER
 from metaenvs.kernels.random import GOLDEN as GOLDEN_RATIO
-from metaenvs.locomotion.rules import DIRECTION, FORWARD, VELOCITY
+from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION, VELOCITY
 from metaenvs.locomotion.warp_records import Parameters, Physics, Reports, Rows, States
 from metaenvs.locomotion.workers import TORSO
 
@@ -26,7 +26,8 @@ SECOND = wp.constant(wp.uint64(int(SECOND_MULTIPLIER)))
 UNIT = wp.constant(wp.float64(1.0 / 9007199254740992.0))
 TWO_PI = wp.constant(wp.float64(2.0 * math.pi))
 BODY = wp.constant(TORSO)
-ON, ALONG, AT_SPEED = wp.constant(FORWARD), wp.constant(DIRECTION), wp.constant(VELOCITY)
+ON, ALONG = wp.constant(FORWARD), wp.constant(DIRECTION)
+AT_SPEED, AT_PLACE = wp.constant(VELOCITY), wp.constant(POSITION)
 
 
 @wp.func
@@ -154,6 +155,15 @@ def clipped_squares(values: wp.array2d[wp.float32], row: wp.int32, count: wp.int
 
 
 @wp.func
+def reward_near(parameters: Parameters, miss: wp.float64) -> wp.float64:
+    """What missing the goal by so much is worth: nothing beyond the radius."""
+    pays = wp.float64(0.0)
+    if miss <= parameters.goal_radius:
+        pays = parameters.goal_peak - parameters.goal_slope * miss
+    return pays
+
+
+@wp.func
 def goal_reward(
     parameters: Parameters,
     states: States,
@@ -168,18 +178,22 @@ def goal_reward(
         angle = tasks[row, goal]
         along = states.x_velocity[row] * wp.cos(angle) + states.y_velocity[row] * wp.sin(angle)
         pays = parameters.goal_weight * along
+    elif parameters.goal_kind == AT_SPEED:
+        pays = reward_near(parameters, wp.abs(speed - tasks[row, goal]))
     elif parameters.goal_kind != ON:
-        miss = wp.float64(0.0)
-        if parameters.goal_kind == AT_SPEED:
-            miss = wp.abs(speed - tasks[row, goal])
+        across = states.x_position[row] - tasks[row, goal]
+        along = states.y_position[row] - tasks[row, goal + 1]
+        distance = wp.sqrt(across * across + along * along)
+        if parameters.goal_kind == AT_PLACE and wp.isfinite(parameters.goal_radius):
+            pays = reward_near(parameters, distance)
+        elif parameters.goal_kind == AT_PLACE:
+            pays = reward_near(parameters, wp.abs(across) + wp.abs(along))
         else:
-            across = states.x_position[row] - tasks[row, goal]
-            along = states.y_position[row] - tasks[row, goal + 1]
+            # Position or start: beyond the radius the robot counts as being at the origin.
+            if distance > parameters.goal_radius:
+                across = tasks[row, goal]
+                along = tasks[row, goal + 1]
             miss = wp.abs(across) + wp.abs(along)
-            if wp.isfinite(parameters.goal_radius):
-                miss = wp.sqrt(across * across + along * along)
-        pays = wp.float64(0.0)
-        if miss <= parameters.goal_radius:
             pays = parameters.goal_peak - parameters.goal_slope * miss
     return pays
 

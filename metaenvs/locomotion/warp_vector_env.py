@@ -42,7 +42,7 @@ class WarpVectorEnv(CudaVectorEnv, LocomotionVectorEnv):
     """
 
     def __init__(self, num_envs: int = 1, *, device: str = WARP_CPU, **arguments: Any) -> None:
-        self.batch_type = batch_on(device)  # type: ignore[assignment]
+        self.batch_type = batch_on(device)  # type: ignore[assignment, misc]
         super().__init__(num_envs, **arguments)
         self._arguments["device"] = device
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +58,8 @@ class WarpWorlds:
     ) -> None:
         if model.opt.solver == mujoco.mjtSolver.mjSOL_PGS:
             model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
+        # What MuJoCo Warp never does it cannot be told to leave out either.
+        model.opt.disableflags &= functools.reduce(operator.or_, map(int, mujoco_warp.DisableBit))
         self.device = device
         self._frame_skip = frame_skip
         self._with_contact_forces = with_contact_forces

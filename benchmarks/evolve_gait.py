@@ -74,18 +74,19 @@ def evolve(rows: int, generations: int, device: str, seed: int = 0) -> tuple[flo
     generator = torch.Generator(here).manual_seed(seed)
     width = env.single_observation_space.shape[0]
     parameters = torch.zeros(env.single_action_space.shape[0], width + 1, device=here)
-    mean, scale = torch.zeros(width, device=here), torch.ones(width, device=here)
+    mean, square = torch.zeros(width, device=here), torch.ones(width, device=here)
     means = []
     for generation in range(generations):
         begun = time.perf_counter()
         noise = torch.randn(rows // 2, *parameters.shape, generator=generator, device=here)
         noise = torch.cat([noise, -noise])
+        scale = 1 / (square - mean.square()).clamp(min=1e-6).sqrt()
         returns, seen = play(env, parameters + DEVIATION * noise, mean, scale)
         ranks = returns.argsort().argsort() / (rows - 1) - 0.5
         direction = torch.einsum("r,raw->aw", ranks, noise)
         parameters = parameters + STEP_SIZE * direction / direction.norm()
         mean = mean + (seen.mean((0, 1)) - mean) / (generation + 1)
-        scale = 1 / seen.std((0, 1)).clamp(min=1e-3)
+        square = square + (seen.square().mean((0, 1)) - square) / (generation + 1)
         means.append(float(returns.mean()))
         rate = rows * EPISODE_STEPS / (time.perf_counter() - begun)
         print(f"generation {generation}: return {means[-1]:.1f}, {rate:,.0f} env steps/s")

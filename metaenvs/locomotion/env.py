@@ -132,6 +132,8 @@ class LocomotionEnv(ArrayEnv):
       "sparse_position"), `vary` (names of a task's entries to sets of values, or to
       `Between`, `Powers` and `Disc` of `metaenvs.locomotion.distributions`), `reward`,
       `observation`, `start`: change the setting, to put an experiment of your own together.
+    - `device` ("cpu"; `make_vec` only): "cuda" steps MuJoCo Warp on a GPU; see "Locomotion with
+      changed dynamics" for what differs.
     - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
 
     ## Info

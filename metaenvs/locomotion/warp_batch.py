@@ -11,7 +11,6 @@ import torch
 import warp as wp
 from torch import Tensor
 
-from metaenvs.batch import Batch
 from metaenvs.cuda.arrays import TorchArrays
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels.trial import ROW_DTYPE
@@ -26,22 +25,17 @@ from metaenvs.locomotion.warp_records import (
     fill,
 )
 from metaenvs.locomotion.warp_results import WarpResult, WarpResults
+from metaenvs.locomotion.warp_tasks import HostTasks
 from metaenvs.locomotion.warp_worlds import WarpWorlds
-from metaenvs.seeding import derive_key
 from metaenvs.tasks import Tasks, record_words, task_ids
-from metaenvs.vector_env import DRAW_AT_ONCE, POOL_KEY_STREAM
 
 __all__ = ["WarpBatch"]
 
 Array = npt.NDArray[Any]
 
-HOST_ROWS = 64
-"""Rows of the batch that derives the models of tasks."""
 VECTORS = ("torso", "rotation", "contact_forces")
 NUMBERS = tuple(name for name in STATE_DTYPE.names or () if not STATE_DTYPE[name].shape)
 """Fields of the states that are the same on the host, but for their precision."""
-STREAM_TASKS = 4096
-"""So many tasks stand for an endless stream."""
 
 
 class WarpBatch:
@@ -63,7 +57,6 @@ class WarpBatch:
         num_rows: int,
         *,
         device: torch.device,
-        split_seed: int,
         **arguments: Any,
     ) -> None:
         wp.init()
@@ -72,13 +65,12 @@ class WarpBatch:
         self.device = device
         self.arrays = TorchArrays(str(device))
         self._warp_device = wp.device_from_torch(device)
-        self._split_seed = split_seed
-        self._host = Batch(family, HOST_ROWS, split_seed=split_seed, **arguments)
-        self.report_dtype = self._host.report_dtype
-        shapes = self._host.allocate()
+        self._host = HostTasks(family, **arguments)
+        self.report_dtype = self._host.batch.report_dtype
+        shapes = self._host.batch.allocate()
         parameters = family.parameters[0]
         self._parameters = fill(Parameters, parameters, self._warp_device)
-        self._settings = fill(TrialSettings, self._host.settings[0], self._warp_device)
+        self._settings = fill(TrialSettings, self._host.batch.settings[0], self._warp_device)
         assert family.attach is not None
         models, _ = family.attach(1, family.splits[0]).resources
         self._worlds = WarpWorlds(
@@ -89,6 +81,7 @@ class WarpBatch:
             device=self._warp_device,
         )
         self._physics = self._worlds.physics
+        self._block_size = int(self._worlds.blocks.shape[1])
         rows = np.zeros(num_rows, ROW_DTYPE)
         rows["trial"] = -1
         further = {name: np.zeros(num_rows, np.int32) for name in ("phase", "refused", "entry")}
@@ -134,8 +127,8 @@ class WarpBatch:
         return fill(States, {**values, **numbers}, self._warp_device)
 
     def _new_tables(self, width: int) -> Any:
-        block = self._worlds.blocks.shape[1]
-        no_tasks, no_blocks = np.zeros((1, width)), np.zeros((1, block), np.float32)
+        no_tasks = np.zeros((1, width))
+        no_blocks = np.zeros((1, self._block_size), np.float32)
         values = {
             "current": np.zeros((self.num_rows, width)),
             "pool": no_tasks,
@@ -153,7 +146,7 @@ class WarpBatch:
 
     def draw(self, num_tasks: int, key: np.uint64) -> Tasks:
         """Draw ``num_tasks`` tasks of the split, functions of ``key`` and their position."""
-        return self._host.draw(num_tasks, key)
+        return self._host.batch.draw(num_tasks, key)
 
     def pin(self, tasks: Tasks | None, mask: npt.NDArray[np.bool_]) -> None:
         """Pin the tasks (one, or one a row) of the rows of ``mask``, or unpin them (None)."""
@@ -172,8 +165,9 @@ class WarpBatch:
 
         None is the family's stream, which here is a list as well: its first tasks.
         """
-        self._host.set_pool(tasks, weights)
-        self.pool, self.pool_cumulative = self._host.pool, self._host.pool_cumulative
+        host = self._host.batch
+        host.set_pool(tasks, weights)
+        self.pool, self.pool_cumulative = host.pool, host.pool_cumulative
         self._place_pool()
 
     def task_fields(self) -> dict[str, Tensor]:
@@ -199,14 +193,14 @@ class WarpBatch:
                 {
                     "pins": self.pins.view(np.float64),
                     "pin_ids": task_ids(self.pins),
-                    "pin_blocks": self._blocks_of(self.pins),
+                    "pin_blocks": self._host.blocks(self.pins, self._block_size),
                 },
             )
 
     def _place_pool(self) -> None:
         words, cumulative = self.pool, self.pool_cumulative
         if len(words) == 0:
-            words = self._stream()
+            words = self._host.stream()
             cumulative = np.cumsum(np.full(len(words), 1.0 / len(words)))
         self._write(
             self._tables,
@@ -214,32 +208,10 @@ class WarpBatch:
                 "pool": words.view(np.float64),
                 "pool_ids": task_ids(words),
                 "pool_cumulative": cumulative,
-                "pool_blocks": self._blocks_of(words),
+                "pool_blocks": self._host.blocks(words, self._block_size),
             },
         )
         self._pool_placed = True
-
-    def _stream(self) -> npt.NDArray[np.uint64]:
-        """The stream's first tasks, which stand for it: those of ``n_tasks`` on the CPU."""
-        key = derive_key(0, POOL_KEY_STREAM, self._split_seed)
-        parts = [
-            self.draw(DRAW_AT_ONCE, derive_key(key, part))
-            for part in range(STREAM_TASKS // DRAW_AT_ONCE)
-        ]
-        return record_words(Tasks.concatenate(parts).to_records())
-
-    def _blocks_of(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-        """The models' fields under tasks (n, width): the batch on the host enters them all."""
-        host = self._host
-        everywhere = np.ones(HOST_ROWS, np.bool_)
-        blocks = np.zeros((len(words), self._worlds.blocks.shape[1]), np.float32)
-        host.rows["pinned"] = True
-        for start in range(0, len(words), HOST_ROWS):
-            part = words[start : start + HOST_ROWS]
-            host.pins = np.resize(part, (HOST_ROWS, words.shape[1]))
-            host.begin(everywhere)
-            blocks[start : start + len(part)] = host.states["block"][: len(part), : blocks.shape[1]]
-        return blocks
 
     # ------------------------------------------------------------------ moving rows
 

@@ -24,6 +24,8 @@ torch = pytest.importorskip("torch")
 ON_HOST = ("dof_M0", "meaninertia")
 
 STEPS = 20
+COMPILED = ("half_cheetah", "ant")
+"""Robots that are always tested: each has kernels of its own to be compiled."""
 VARIED = {
     name: Between(0.6, 1.6)
     for name in ("mass_scale", "inertia_scale", "damping_scale", "friction_scale")
@@ -33,6 +35,10 @@ EVERYTHING = Observation(
 )
 EVERY_COST = Reward(control_weight=0.1, contact_weight=5e-4, alive_bonus=1.0)
 FINAL = ("final_obs", "final_info", "_final_obs", "_final_info")
+
+
+def costs(robot: str) -> list[pytest.MarkDecorator]:
+    return [] if robot in COMPILED else [pytest.mark.costly]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -113,7 +119,7 @@ def assert_close(ours: Any, theirs: Any, tolerance: float) -> None:
             np.testing.assert_array_equal(tensor, array, err_msg=path)
 
 
-@pytest.mark.parametrize("robot", ROBOTS)
+@pytest.mark.parametrize("robot", [pytest.param(name, marks=costs(name)) for name in ROBOTS])
 def test_rows_step_as_mujoco_steps_them(robot: str, device: str) -> None:
     """For 20 steps, contacts and varied models included.
 
@@ -187,14 +193,24 @@ def test_all_that_is_answered_is_the_cpus(arguments: dict[str, Any], device: str
     assert num_ends >= 5
 
 
+SETTINGS = {
+    "half_cheetah": ["CaDMHalfCheetah", "SparseHalfCheetahVelocity"],
+    "ant": ["TMCLCrippledAnt", "LDMAntDirection", "SparseAntGoal"],
+    "slim_humanoid": ["CaDMSlimHumanoid"],
+    "hopper": ["SparseHopperVelocity"],
+    "walker2d": ["RandomParametersWalker2d"],
+    "swimmer": ["RIASwimmer"],
+}
+
+
 @pytest.mark.parametrize(
     "setting",
     [
-        "CaDMHalfCheetah", "CaDMSlimHumanoid", "TMCLCrippledAnt", "LDMAntDirection",
-        "SparseHalfCheetahVelocity", "SparseAntGoal", "SparseHopperVelocity",
-        "RandomParametersWalker2d", "RIASwimmer",
+        pytest.param(setting, marks=costs(robot))
+        for robot, settings in SETTINGS.items()
+        for setting in settings
     ],
-)  # fmt: skip
+)
 def test_models_rewards_and_observations_are_the_cpus(setting: str, device: str) -> None:
     """Of settings that between them have every kind of goal, factor, cost and observation."""
     ours, theirs = pair(f"metaenvs/{setting}-v0", 3, device, split=None)
@@ -286,7 +302,7 @@ def test_a_refused_row_stands_still_until_it_is_said(device: str) -> None:
 
 def test_states_are_exact_and_pickle(device: str) -> None:
     env = gym.make_vec(
-        "metaenvs/SparseHopperVelocity-v0", num_envs=3, device=device, trial_inputs="flat"
+        "metaenvs/SparseHalfCheetahVelocity-v0", num_envs=3, device=device, trial_inputs="flat"
     )
     env.reset(seed=0, options={"task": env.unwrapped.sample_tasks(3)})
     rng = np.random.default_rng(0)
@@ -295,7 +311,7 @@ def test_states_are_exact_and_pickle(device: str) -> None:
         env.step(action)
     copy = pickle.loads(pickle.dumps(env))
     other = gym.make_vec(
-        "metaenvs/SparseHopperVelocity-v0", num_envs=3, device=device, trial_inputs="flat"
+        "metaenvs/SparseHalfCheetahVelocity-v0", num_envs=3, device=device, trial_inputs="flat"
     ).unwrapped
     other.set_state(env.unwrapped.get_state())
     for action in actions[4:]:
@@ -342,21 +358,21 @@ def test_rows_meet_the_tasks_that_they_meet_on_the_cpu(device: str) -> None:
     assert set(met[5][[0, 2]]) == set(tasks[[0, 2]].ids)
 
 
-def test_there_is_room_for_all_contacts() -> None:
+@pytest.mark.parametrize("name", [pytest.param(name, marks=costs(name)) for name in ROBOTS])
+def test_there_is_room_for_all_contacts(name: str) -> None:
     """Of robots crumpled up and half in the ground; MuJoCo counts them."""
     mujoco = pytest.importorskip("mujoco")
-    for name, robot in ROBOTS.items():
-        model = load_model(robot.model_file)
-        data = mujoco.MjData(model)
-        _, env = varied(name, 1, "warp-cpu")
-        worlds = env.unwrapped._batch._worlds
-        rng = np.random.default_rng(0)
-        for _ in range(200):
-            mujoco.mj_resetData(model, data)
-            data.qpos[:] = rng.uniform(-3, 3, model.nq)
-            data.qpos[robot.height_index] = rng.uniform(-1, 0.3)
-            mujoco.mj_forward(model, data)
-            assert data.ncon <= worlds._data.naconmax and data.nefc <= worlds._data.njmax
+    model = load_model(ROBOTS[name].model_file)
+    data = mujoco.MjData(model)
+    _, env = varied(name, 1, "warp-cpu")
+    room = env.unwrapped._batch._worlds._data
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        mujoco.mj_resetData(model, data)
+        data.qpos[:] = rng.uniform(-3, 3, model.nq)
+        data.qpos[ROBOTS[name].height_index] = rng.uniform(-1, 0.3)
+        mujoco.mj_forward(model, data)
+        assert data.ncon <= room.naconmax and data.nefc <= room.njmax
 
 
 GOAL_VALUES = {
@@ -384,6 +400,7 @@ def test_every_goal_pays_as_on_the_cpu(goal: str, device: str) -> None:
         np.testing.assert_allclose(on_host(got), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.costly
 def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
     """Without one: Warp brings the compiler along."""
     import warp

@@ -256,7 +256,7 @@ def test_a_row_is_the_same_in_any_batch(device: str) -> None:
         np.testing.assert_allclose(on_host(seen[0]), on_host(seen[1]), rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("velocity", [np.nan, np.inf, 1e11])
+@pytest.mark.parametrize("velocity", [np.nan, 1e11])
 def test_a_divergence_ends_its_row_and_touches_no_other(velocity: float, device: str) -> None:
     make = {"id": "metaenvs/DOMINOAnt-v0", "num_envs": 4, "autoreset_mode": "Disabled"}
     envs = [gym.make_vec(**make, device=device) for _ in range(2)]

@@ -14,7 +14,7 @@ __all__ = ["machine_facts"]
 
 PACKAGES = (
     "numpy", "numba", "numba-cuda", "gymnasium", "torch", "jax", "xminigrid", "minigrid",
-    "stable-baselines3", "sb3-contrib", "mujoco", "envpool",
+    "stable-baselines3", "sb3-contrib", "mujoco", "mujoco-warp", "warp-lang", "envpool",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from agents.bench.locomotion import (
     locomotion_memory,
     locomotion_single,
 )
+from agents.bench.locomotion_cuda import locomotion_cuda
 from agents.bench.machine import machine_facts
 from agents.bench.maml import maml_iterations
 from agents.bench.overhead import training_overhead
@@ -66,6 +67,9 @@ MEASUREMENTS = {
     ),
     "locomotion-single": Measurement(
         "Random actions in one robot, resets included, beside Gymnasium's own", locomotion_single
+    ),
+    "locomotion-cuda": Measurement(
+        "Random actions, a model for each row, on a GPU beside the CPU", locomotion_cuda
     ),
     "locomotion-memory": Measurement("1,024 different models", locomotion_memory),
     "maml": Measurement(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from metaenvs.env import ArrayEnv
 from metaenvs.locomotion.family import locomotion
 from metaenvs.vector_env import ArrayVectorEnv
@@ -14,6 +16,14 @@ class LocomotionVectorEnv(ArrayVectorEnv):
 
     metadata = {**ArrayVectorEnv.metadata, "render_fps": 20}
     family = staticmethod(locomotion)
+
+    def __new__(cls, *arguments: Any, device: str = "cpu", **named: Any) -> LocomotionVectorEnv:
+        """An environment on ``device``: on a GPU of the class that steps MuJoCo Warp."""
+        if device != "cpu":
+            from metaenvs.locomotion.warp_vector_env import WarpVectorEnv
+
+            cls = WarpVectorEnv
+        return object.__new__(cls)
 
 
 class LocomotionEnv(ArrayEnv):
@@ -128,6 +138,8 @@ class LocomotionEnv(ArrayEnv):
       "sparse_position", "position_or_start"), `vary` (names of a task's entries to sets of values, or to
       `Between`, `Powers` and `Disc` of `metaenvs.locomotion.distributions`), `reward`,
       `observation`, `start`: change the setting, to put an experiment of your own together.
+    - `device` ("cpu"; `make_vec` only): "cuda" steps MuJoCo Warp on a GPU; see "Locomotion with
+      changed dynamics" for what differs.
     - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
 
     ## Info

@@ -30,12 +30,6 @@ def test_a_device_is_for_batches() -> None:
         gym.make(BANDIT, device="cuda")
 
 
-def test_physics_stays_on_the_cpu() -> None:
-    pytest.importorskip("mujoco")
-    with pytest.raises(ValueError, match="row functions"):
-        gym.make_vec("metaenvs/LDMAntGoal-v0", num_envs=2, device="cuda")
-
-
 def test_a_device_draws_no_pictures() -> None:
     with pytest.raises(ValueError, match="leave render_mode out"):
         gym.make_vec(BANDIT, num_envs=2, device="cuda", render_mode="ansi")

@@ -20,6 +20,7 @@ from agents.bench import (
     cuda_batch,
     environments,
     locomotion,
+    locomotion_cuda,
     maml,
     overhead,
     peers,
@@ -182,10 +183,17 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["iteration over its arithmetic floor"].median == pytest.approx(ratio)
 
 
-def test_without_a_gpu_the_bench_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba_cuda")
+GPU_BENCHES = {
+    "numba_cuda": cuda_batch.cuda_batch,
+    "mujoco_warp": locomotion_cuda.locomotion_cuda,
+}
+
+
+@pytest.mark.parametrize("package", GPU_BENCHES)
+def test_without_a_gpu_the_bench_says_so(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(package)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    (row,) = cuda_batch.cuda_batch(LEAST)
+    (row,) = GPU_BENCHES[package](LEAST)
     assert row.median is None
     assert "skipped" in row.note and "NVIDIA GPU" in row.note
 
@@ -195,4 +203,12 @@ def test_batches_on_a_gpu_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_batch, "BATCH_SIZES", (8, 16))
     rows = cuda_batch.cuda_batch(LEAST)
     assert [row.unit for row in rows] == ["GB/s", *["env steps/s", "%"] * 2]
+    assert not absent(rows)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_locomotion_on_a_gpu_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locomotion_cuda, "WORLDS", (8, 16))
+    rows = locomotion_cuda.locomotion_cuda(LEAST)
+    assert [row.unit for row in rows] == ["env steps/s", *["env steps/s", "times"] * 2] * 2
     assert not absent(rows)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from metaenvs.batch import Batch
 from metaenvs.family import ArrayFamily
 from metaenvs.seeding import derive_key
+from metaenvs.task_pool import DRAW_AT_ONCE, POOL_KEY_STREAM
 from metaenvs.tasks import Tasks, record_words
-from metaenvs.vector_env import DRAW_AT_ONCE, POOL_KEY_STREAM
 
 __all__ = ["HostTasks"]
 

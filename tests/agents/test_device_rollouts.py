@@ -48,7 +48,8 @@ def collected(config: RL2Config) -> dict[str, Tensor]:
     collect = collect_trials if config.device == "cpu" else collect_trials_on_device
     trials = collect(
         env,
-        policy.acting(),
+        # Uncompiled, rows whose trial has ended go on acting on the CPU as they do on the device.
+        lambda inputs, memory, active, drawn: policy.act(inputs, memory, drawn),
         lambda: noise,
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),

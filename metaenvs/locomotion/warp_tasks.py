@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from metaenvs.batch import Batch
 from metaenvs.family import ArrayFamily
-from metaenvs.seeding import derive_key
-from metaenvs.task_pool import DRAW_AT_ONCE, POOL_KEY_STREAM
-from metaenvs.tasks import Tasks, record_words
+from metaenvs.task_pool import pool_of_split
+from metaenvs.tasks import record_words
 
 __all__ = ["HostTasks"]
 
@@ -29,22 +28,22 @@ class HostTasks:
 
     Args:
         family: Locomotion in one configuration.
-        split_seed: As for :class:`metaenvs.batch.Batch`.
+        split: As for :class:`metaenvs.batch.Batch`.
+        split_seed: Likewise.
         arguments: Likewise.
     """
 
-    def __init__(self, family: ArrayFamily, *, split_seed: int, **arguments: Any) -> None:
-        self.batch = Batch(family, HOST_ROWS, split_seed=split_seed, **arguments)
-        self._split_seed = split_seed
+    def __init__(
+        self, family: ArrayFamily, *, split: str, split_seed: int, **arguments: Any
+    ) -> None:
+        self.batch = Batch(family, HOST_ROWS, split=split, split_seed=split_seed, **arguments)
+        self._split, self._split_seed = split, split_seed
 
     def stream(self) -> Words:
         """The first tasks of the family's stream: on the CPU, the pool of so many ``n_tasks``."""
-        key = derive_key(0, POOL_KEY_STREAM, self._split_seed)
-        parts = [
-            self.batch.draw(DRAW_AT_ONCE, derive_key(key, part))
-            for part in range(STREAM_TASKS // DRAW_AT_ONCE)
-        ]
-        return record_words(Tasks.concatenate(parts).to_records())
+        tasks = pool_of_split(self.batch, self._split, self._split_seed, STREAM_TASKS)
+        assert tasks is not None
+        return record_words(tasks.to_records())
 
     def blocks(self, words: Words, size: int) -> npt.NDArray[np.float32]:
         """The fields of the models under tasks (num_tasks, size)."""

@@ -238,7 +238,7 @@ def update(
     parts = batch.parts()
     parameters = list(policy.parameters())
     if config.outer == "trpo":
-        return _trust_region_update(policy, parts, paths, threads)
+        return _trust_region_update(policy, batch.chunks, parts, paths, threads)
     told = torch.zeros(3)
     for epoch in range(config.epochs):
 
@@ -258,7 +258,11 @@ def update(
 
 
 def _trust_region_update(
-    policy: MAMLPolicy, parts: Sequence[MetaBatch], paths: Sequence[Path], threads: int
+    policy: MAMLPolicy,
+    chunks: Sequence[slice],
+    parts: Sequence[MetaBatch],
+    paths: Sequence[Path],
+    threads: int,
 ) -> dict[str, float]:
     """TRPO on the initialisation; the region is that of the adapted policies."""
     config = policy.config
@@ -273,14 +277,20 @@ def _trust_region_update(
     gradient = [part / config.num_tasks for part in _sum_vectors([share[0] for share in started])]
     told = sum((share[1] for share in started), torch.zeros(3)) / config.num_tasks
 
+    # The first tasks are as good as any: they are drawn independently.
+    curved_tasks = max(1, round(config.trust_region.curvature_share * config.num_tasks))
+    curved = [number for number, chunk in enumerate(chunks) if chunk.start < curved_tasks]
+
     def product(vector: Vector) -> Vector:
-        def of_chunk(number: int) -> Vector:
+        def of_chunk(index: int) -> Vector:
+            number = curved[index]
             outer = parts[number].outer
-            weights = outer.valid / (outer.num_steps[:, None] * config.num_tasks)
             passed: OuterPass = started[number][2]
+            weights = outer.valid / (outer.num_steps[:, None] * curved_tasks)
+            weights[max(0, curved_tasks - chunks[number].start) :] = 0.0
             return passed.curvature_product(vector, weights)
 
-        return _sum_vectors(for_each(of_chunk, numbers, threads))
+        return _sum_vectors(for_each(of_chunk, len(curved), threads))
 
     def of_chunk(number: int) -> Tensor:
         path = adapt_again(policy, parts[number])

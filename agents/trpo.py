@@ -26,6 +26,9 @@ class TrustRegion:
     """Of conjugate gradients."""
     damping: float = 1e-2
     """Multiple of the identity added to the curvature."""
+    curvature_share: float = 0.25
+    """Of the tasks, those whose curvature the steps of conjugate gradients take, at least one;
+    gradient and line search have all (Schulman et al. 2015, appendix C: a tenth of the data)."""
     max_backtracks: int = 10
     """Times that a step that fails is halved before it is given up."""
 

@@ -16,6 +16,7 @@ from agents.estimators.surrogate import surrogate
 from agents.maml import MAMLConfig, OuterPass, new_policy, outer_objective, train
 from agents.maml_inner import adapt_again, meta_batch, sample
 from agents.task_rollouts import Episodes, lay_out_steps
+from agents.trpo import TrustRegion
 
 BANDIT = MAMLConfig(
     env_id="metaenvs/ExplorationBandit-v0",
@@ -51,6 +52,26 @@ def test_threads_and_chunks_change_rounding_only(outer: str) -> None:
     ):
         for one, other in zip(divided, others, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+
+
+def test_curvature_of_a_share_of_tasks_is_that_of_these_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 2 of 6 tasks, in chunks that they end in the middle of.
+    asked: list[Tensor] = []
+    product = OuterPass.curvature_product
+
+    def noting(self: OuterPass, vector: list[Tensor], weights: Tensor) -> list[Tensor]:
+        asked.append(weights.sum(1))
+        return product(self, vector, weights)
+
+    monkeypatch.setattr(OuterPass, "curvature_product", noting)
+    settings = TrustRegion(curvature_share=1 / 3, iterations=1)
+    config = dataclasses.replace(BANDIT, outer="trpo", trust_region=settings, total_env_steps=1)
+    for steps_per_chunk, expected in ((24, [[0.5, 0.5, 0.0]]), (8, [[0.5], [0.5]])):
+        asked.clear()
+        parameters(dataclasses.replace(config, steps_per_chunk=steps_per_chunk))
+        assert [part.tolist() for part in asked] == [pytest.approx(part) for part in expected]
 
 
 def test_no_correction_is_maml_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,9 +298,10 @@ def test_every_option_moves_every_parameter(changes: dict[str, object]) -> None:
         ({"inner_steps": 0}, "inner_steps must be at least 1"),
         ({"num_tasks": 1, "correction_weight": 1.0}, "num_tasks must be at least 2"),
         ({"inner_rate": 0.0}, "inner_rate must be positive"),
+        ({"trust_region": TrustRegion(curvature_share=0.0)}, "curvature_share must be above 0"),
         ({"episodes_per_trial": 1}, "episodes_per_trial must be at least 2"),
     ],
 )
-def test_wrong_configurations_are_refused(changes: dict[str, float], message: str) -> None:
+def test_wrong_configurations_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(MAMLConfig(), **changes)

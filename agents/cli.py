@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import agents
 
 __all__ = ["main"]
 
-RANDOM_STEPS = 5
+ONE_RUN = "the ranks that torchrun starts train one run together; leave torchrun out."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Any = given.run
         run(given, rest)
     except (ValueError, TypeError, FileExistsError, FloatingPointError, OSError) as error:
-        print(f"metaenvs {given.command}: {error}", file=sys.stderr)
+        rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
+        print(f"metaenvs {given.command}: {rank}{error}", file=sys.stderr)
         return 1
     except ImportError as error:
         print(
@@ -81,18 +83,26 @@ def _parser(resuming: bool) -> argparse.ArgumentParser:
     evaluating = commands.add_parser(
         "evaluate", help="let a trained agent adapt to tasks it never met"
     )
-    evaluating.add_argument("folder", type=Path, metavar="RUN", help="folder of a run")
+    evaluating.add_argument(
+        "folder", type=Path, metavar="RUN", help="folder of a run, or of several"
+    )
     evaluating.add_argument("--split", help="default: test, where the family has it")
     evaluating.add_argument("--num-tasks", type=int, default=64)
     evaluating.add_argument("--rollouts", type=int, default=4, help="parallel tries of each task")
     evaluating.add_argument("--episodes", type=int, help="default: as in training")
     evaluating.add_argument("--seed", type=int, default=0)
+    evaluating.add_argument(
+        "--record", nargs="*", default=[], metavar="NAME",
+        help="entries of the family's info that come into the table, as at an episode's end",
+    )  # fmt: skip
     evaluating.set_defaults(run=_evaluate)
 
     comparing = commands.add_parser(
         "compare", help="one HTML page of evaluated runs: statistics, intervals, curves"
     )
-    comparing.add_argument("folders", type=Path, nargs="+", metavar="RUN")
+    comparing.add_argument(
+        "folders", type=Path, nargs="+", metavar="RUN", help="folder of a run, or of several"
+    )
     comparing.add_argument("--split", help="default: test, or the one that all runs have")
     comparing.add_argument(
         "--from-episode",
@@ -144,6 +154,11 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--processes", type=int, default=1, help="how many of these runs at the same time"
     )
+    training.add_argument(
+        "--ray",
+        action="store_true",
+        help="train these runs as Ray tasks, here or on the cluster that RAY_ADDRESS names",
+    )
     training.add_argument("--help-agent", action="store_true", help="the agent's own options")
     training.set_defaults(run=_train)
 
@@ -183,18 +198,32 @@ def _read_env_arguments(text: str) -> dict[str, Any]:
 
 
 def _train(given: argparse.Namespace, rest: list[str]) -> None:
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(ranks.of_first(lambda: _create(given, rest)))
+
+
+def _create(given: argparse.Namespace, rest: list[str]) -> Path:
+    """Make the folder of a run, or of several, and write what there is to do."""
     import dataclasses
 
     import tyro
 
+    from agents import ranks
     from agents.many_runs import Manifest, create_runs
     from agents.registry import find_agent
     from agents.runs import RunOptions, create_run
+    from metaenvs.cuda.arrays import device_arrays
 
     entry = find_agent(given.agent)
     _check_id(given.env_id)
     options = RunOptions(given.threads, given.checkpoint_every)
     env_arguments = _read_env_arguments(given.env_arguments)
+    if given.ray and given.seeds is None:
+        raise ValueError("--ray trains several runs: say how many by --seeds.")
+    if given.seeds is not None and not ranks.alone():
+        raise ValueError(f"--seeds trains several runs: {ONE_RUN}")
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
     if given.help_agent:
         rest = ["--help"]
@@ -211,13 +240,16 @@ def _train(given: argparse.Namespace, rest: list[str]) -> None:
         name += f"-to-{config.seed + given.seeds - 1}"
     folder = given.out or Path("runs") / name
     entry.new_module(config)  # refuses what does not fit before a file is written
+    if getattr(config, "device", "cpu") == "cuda":
+        device_arrays()  # so does this
     if given.seeds is None:
         create_run(folder, entry.name, config, options)
     else:
         seeds = range(config.seed, config.seed + given.seeds)
         fields = dataclasses.asdict(config)
-        create_runs(folder, Manifest(entry.name, fields, options, list(seeds), given.processes))
-    _train_folder(folder)
+        manifest = Manifest(entry.name, fields, options, list(seeds), given.processes, given.ray)
+        create_runs(folder, manifest)
+    return folder
 
 
 def _resume(given: argparse.Namespace, rest: list[str]) -> None:
@@ -226,111 +258,51 @@ def _resume(given: argparse.Namespace, rest: list[str]) -> None:
             f"--resume lets a run go on as it was begun, and takes no more: leave out "
             f"{' '.join(rest)}."
         )
-    _train_folder(given.resume)
+    from agents import ranks
+
+    with ranks.joined():
+        _train_folder(given.resume)
 
 
 def _train_folder(folder: Path) -> None:
+    from agents import ranks
     from agents.many_runs import has_manifest, train_runs
     from agents.training_run import train_run
 
-    if has_manifest(folder):
+    if ranks.of_first(lambda: has_manifest(folder)):
+        if not ranks.alone():
+            raise ValueError(f"{folder} holds several runs: {ONE_RUN}")
         runs = train_runs(folder)
-        print(f"Trained; {len(runs)} runs are in {folder}. Next: metaenvs evaluate {runs[0]}")
-        return
-    train_run(folder)
-    print(f"Trained; the run is in {folder}. Next: metaenvs evaluate {folder}")
+        told = f"{len(runs)} runs are"
+    else:
+        train_run(folder)
+        told = "the run is"
+    if ranks.number() == 0:
+        print(f"Trained; {told} in {folder}. Next: metaenvs evaluate {folder}")
 
 
 def _evaluate(given: argparse.Namespace, rest: list[str]) -> None:
-    import gymnasium as gym
-    import numpy as np
-
-    from agents.evaluation import plots
-    from agents.evaluation.curves import adaptation_curve
-    from agents.evaluation.oracles import find_oracle
-    from agents.evaluation.protocol import evaluate, evaluation_tasks
-    from agents.evaluation.reference_agents import RandomAgent
-    from agents.evaluation.scores import returns_of_agents
-    from agents.evaluation.table import write_table
-    from agents.metrics_file import METRICS
-    from agents.pictures import film_trial, plot_learning, save_film, save_strip
-    from agents.registry import find_agent
-    from agents.runs import load_parameters, read_config
+    from agents.evaluate_run import evaluate_run
+    from agents.many_runs import runs_of
 
     for name in ("num_tasks", "rollouts", "episodes"):
         value = getattr(given, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
-    agent_name, fields = read_config(given.folder)
-    entry = find_agent(agent_name)
-    module = entry.restore(fields)
-    load_parameters(given.folder, module)
-    env_id, env_arguments = fields["env_id"], fields["env_arguments"]
-    single: Any = gym.make(env_id, **env_arguments).unwrapped
-    splits = single.splits
-    split = given.split or ("test" if "test" in splits else splits[0])
-    if split not in splits:
-        raise ValueError(f"--split must be one of {splits}, got {split!r}.")
-    episodes = given.episodes or fields["episodes_per_trial"]
-    tasks = evaluation_tasks(
-        env_id, split=split, num_tasks=given.num_tasks, seed=given.seed,
-        env_arguments=env_arguments,
-    )  # fmt: skip
-    # The run of an agent for reference is its seed: beside every trained run it is the same one.
-    reference = f"seed {given.seed}"
-    contenders: list[tuple[Any, dict[str, Any], str]] = [
-        (entry.adaptive(module, agent_name), env_arguments, str(given.folder)),
-        (RandomAgent(), env_arguments, reference),
-    ]
-    if oracle := find_oracle(env_id, env_arguments):
-        contenders.append((*oracle, reference))
-    rows = [
-        row
-        for agent, arguments, run in contenders
-        for row in evaluate(
-            agent, env_id, tasks, split=split, rollouts=given.rollouts, episodes=episodes,
-            seed=given.seed, env_arguments=arguments, run=run,
-        )
-    ]  # fmt: skip
-    table = given.folder / f"evaluation-{split}.csv"
-    write_table(table, rows)
-    returns = returns_of_agents(rows)
-    curves = {
-        name: adaptation_curve(mine, np.random.default_rng(given.seed))
-        for name, mine in returns.items()
-    }
-    print(f"Mean return by episode on {given.num_tasks} tasks of split {split!r}:")
-    for name, curve in curves.items():
-        print(f"  {name:10s}" + " ".join(f"{value:7.3f}" for value in curve.y))
-
-    pictures = [given.folder / "adaptation.png"]
-    title = f"{agent_name} on {env_id.split('/')[-1]}, {given.num_tasks} tasks of split {split!r}"
-    plots.save(plots.adaptation_figure(curves, title), pictures[0])
-    if (given.folder / METRICS).exists():
-        pictures.append(given.folder / "learning.png")
-        plot_learning(given.folder / METRICS, pictures[-1], f"{agent_name} while training")
-    if "rgb_array" in single.metadata["render_modes"]:
-        # The world whose last episode is the median one: neither the best nor the worst.
-        order = np.argsort(returns[agent_name].scores()[0], kind="stable")
-        typical = returns[agent_name].task_ids[order[len(order) // 2]]
-        task = tasks[int(np.flatnonzero(tasks.ids == typical)[0])]
-        film, film_returns = film_trial(
-            entry.adaptive(module, agent_name), env_id, task=task, episodes=episodes,
-            seed=given.seed, env_arguments=env_arguments,
+    for folder in runs_of(given.folder):
+        evaluate_run(
+            folder, split=given.split, num_tasks=given.num_tasks, rollouts=given.rollouts,
+            episodes=given.episodes, seed=given.seed, record=given.record,
         )  # fmt: skip
-        pictures += [given.folder / "trial.png", given.folder / "trial.gif"]
-        captions = [f"episode {k + 1}: return {film_returns[k]:g}" for k in range(episodes)]
-        save_strip(film, pictures[-2], f"{agent_name} in a world it never met", captions)
-        save_film(film, pictures[-1])
-    print("Table:", table)
-    print("Pictures:", *(f"\n  {picture}" for picture in pictures))
 
 
 def _compare(given: argparse.Namespace, rest: list[str]) -> None:
     from agents.evaluation.comparison import compare_runs
     from agents.evaluation.report import write_report
+    from agents.many_runs import runs_of
 
-    comparison = compare_runs(given.folders, given.split)
+    runs = [run for folder in given.folders for run in runs_of(folder)]
+    comparison = compare_runs(runs, given.split)
     folder = given.folders[0] if len(given.folders) == 1 else Path()
     out = given.out or folder / "report.html"
     write_report(out, comparison, given.from_episode)

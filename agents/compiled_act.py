@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ def compiled_act(
     memory: GRU,
     action: PolicyHead,
     value: nn.Linear,
-    noise: Callable[[], Tensor] | None,
 ) -> Act:
     """Bind the weights as they are now into a function that acts.
 
@@ -38,7 +36,6 @@ def compiled_act(
         memory: Its memory.
         action: Its head for the action, a categorical one.
         value: Its head for the value.
-        noise: Draws ``PolicyHead.noise`` of all rows; None for the most probable actions.
     """
     head_weight = torch.cat([action.layer.weight, value.weight])
     head_bias = torch.cat([action.layer.bias, value.bias])
@@ -60,10 +57,10 @@ def compiled_act(
     scale = np.float32(encoder.scale)
 
     def act(
-        inputs: Inputs, hidden: Tensor, active: npt.NDArray[np.bool_]
+        inputs: Inputs, hidden: Tensor, active: npt.NDArray[np.bool_], noise: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = len(hidden)
-        uniforms = np.full(rows, -1.0, np.float32) if noise is None else noise().numpy()
+        uniforms = np.full(rows, -1.0, np.float32) if noise is None else noise.numpy()
         actions = np.zeros(rows, np.int64)
         log_probabilities, predictions = np.zeros((2, rows), np.float32)
         output = np.zeros((rows, size), np.float32)

@@ -19,7 +19,6 @@ Where an episode ends by time, nothing is expected beyond: the horizon belongs t
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents import ranks
 from agents.estimators.sampling_correction import sampling_correction
 from agents.estimators.surrogate import surrogate
 from agents.maml_config import MAMLConfig
@@ -59,11 +59,13 @@ __all__ = [
 ]
 
 
-def make_env(config: MAMLConfig) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """The training environment: the rollouts of each task beside one another."""
+def make_env(
+    config: MAMLConfig, num_tasks: int | None = None
+) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """The training environment, or that of some tasks: the rollouts of each beside one another."""
     return gym.make_vec(
         config.env_id,
-        num_envs=config.num_tasks * config.rollouts_per_task,
+        num_envs=(num_tasks or config.num_tasks) * config.rollouts_per_task,
         episodes_per_trial=1,
         autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
         **config.env_arguments,
@@ -74,9 +76,7 @@ def new_policy(
     config: MAMLConfig, env: gym.vector.VectorEnv[Any, Any, Any] | None = None
 ) -> MAMLPolicy:
     """The untrained policy of a configuration; ``env`` spares making one to read its spaces."""
-    spaces_of = env or make_env(
-        dataclasses.replace(config, num_tasks=1, rollouts_per_task=1, correction_weight=0.0)
-    )
+    spaces_of = env or make_env(config, 1)
     weight_seed = np.random.SeedSequence(config.seed).spawn(1)[0]
     return MAMLPolicy(
         spaces_of.single_observation_space,
@@ -242,15 +242,15 @@ def update(
     told = torch.zeros(3)
     for epoch in range(config.epochs):
 
-        def of_chunk(number: int, first: bool = epoch == 0) -> tuple[Vector, Tensor]:
+        def of_chunk(number: int, first: bool = epoch == 0) -> Vector:
             path = paths[number] if first else adapt_again(policy, parts[number])
-            return OuterPass.of(policy, path, parts[number]).gradient()
+            slopes, told = OuterPass.of(policy, path, parts[number]).gradient()
+            return [told, *slopes]
 
         shares = for_each(of_chunk, len(parts), threads)
-        told = sum((share[1] for share in shares), torch.zeros(3)) / config.num_tasks
-        for parameter, slope in zip(
-            parameters, _sum_vectors([share[0] for share in shares]), strict=True
-        ):
+        told, *slopes = ranks.totals([_sum(each) for each in zip(*shares, strict=True)])
+        told = told / config.num_tasks
+        for parameter, slope in zip(parameters, slopes, strict=True):
             parameter.grad = -slope / config.num_tasks
         nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
         optimiser.step()
@@ -275,11 +275,13 @@ def _trust_region_update(
 
     started = for_each(start, numbers, threads)
     gradient = [part / config.num_tasks for part in _sum_vectors([share[0] for share in started])]
-    told = sum((share[1] for share in started), torch.zeros(3)) / config.num_tasks
+    (told,) = ranks.totals([_sum([share[1] for share in started])])
+    told = told / config.num_tasks
 
     # The first tasks are as good as any: they are drawn independently.
     curved_tasks = max(1, round(config.trust_region.curvature_share * config.num_tasks))
-    curved = [number for number, chunk in enumerate(chunks) if chunk.start < curved_tasks]
+    mine = max(0, curved_tasks - ranks.share(config.num_tasks, "num_tasks").start)
+    curved = [number for number, chunk in enumerate(chunks) if chunk.start < mine]
 
     def product(vector: Vector) -> Vector:
         def of_chunk(index: int) -> Vector:
@@ -287,10 +289,12 @@ def _trust_region_update(
             outer = parts[number].outer
             passed: OuterPass = started[number][2]
             weights = outer.valid / (outer.num_steps[:, None] * curved_tasks)
-            weights[max(0, curved_tasks - chunks[number].start) :] = 0.0
+            weights[mine - chunks[number].start :] = 0.0
             return passed.curvature_product(vector, weights)
 
-        return _sum_vectors(for_each(of_chunk, len(curved), threads))
+        nothing = [torch.zeros_like(part) for part in vector]  # this rank's, if it has none
+        found = for_each(of_chunk, len(curved), threads) if curved else []
+        return _sum_vectors([nothing, *found])
 
     def of_chunk(number: int) -> Tensor:
         path = adapt_again(policy, parts[number])
@@ -301,7 +305,8 @@ def _trust_region_update(
     def evaluate(candidate: Vector) -> tuple[float, float]:
         _assign(parameters, candidate)
         shares = for_each(of_chunk, numbers, threads)
-        objective, divergence = (sum(shares, torch.zeros(2)) / config.num_tasks).tolist()
+        (summed,) = ranks.totals([_sum(shares)])
+        objective, divergence = (summed / config.num_tasks).tolist()
         return objective, divergence
 
     before = [parameter.detach().clone() for parameter in parameters]
@@ -312,8 +317,13 @@ def _trust_region_update(
     return {"objective": float(told[0]), "entropy": float(told[1]), "divergence": divergence}
 
 
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    return sum(tensors, torch.zeros_like(tensors[0]))
+
+
 def _sum_vectors(vectors: Sequence[Vector]) -> Vector:
-    return [torch.stack(parts).sum(0) for parts in zip(*vectors, strict=True)]
+    """Of all chunks, and all ranks."""
+    return ranks.totals([torch.stack(parts).sum(0) for parts in zip(*vectors, strict=True)])
 
 
 @torch.no_grad()
@@ -323,11 +333,14 @@ def _assign(parameters: Sequence[Tensor], values: Vector) -> None:
 
 
 def start(config: MAMLConfig) -> TrainingState[MAMLPolicy]:
-    """A training before its first iteration."""
-    env = make_env(config)
+    """A training before its first iteration, with the rows of this rank's tasks."""
+    mine = ranks.share(config.num_tasks, "num_tasks")
+    env = make_env(config, mine.stop - mine.start)
     policy = new_policy(config, env)
     _, action_seed, env_seed = np.random.SeedSequence(config.seed).spawn(3)
-    env.reset(seed=env_seed.generate_state(env.num_envs, np.uint64).tolist())
+    rollouts = config.rollouts_per_task
+    seeds = env_seed.generate_state(config.num_tasks * rollouts, np.uint64)
+    env.reset(seed=seeds[mine.start * rollouts : mine.stop * rollouts].tolist())
     return TrainingState(
         module=policy,
         optimiser=torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5),
@@ -365,13 +378,15 @@ def train(
 
     while state.env_steps < config.total_env_steps:
         begun = time.perf_counter()
-        tasks = family.sample_tasks(config.num_tasks)
+        # Each rank's environment would draw others: it knows the seeds of its own rows.
+        tasks = ranks.of_first(lambda: family.sample_tasks(config.num_tasks))
         batch, paths = sample(env, policy, tasks, state.generators["action"], threads)
         collected = time.perf_counter()
         told = update(policy, state.optimiser, batch, paths, threads)
         phases = [*batch.inner, batch.outer]
         now = time.perf_counter()
-        state.env_steps += sum(int(episodes.mask.sum()) for episodes in phases)
+        num_steps = sum(int(episodes.mask.sum()) for episodes in phases)
+        state.env_steps += sum(ranks.everyone(num_steps))
         state.iteration += 1
         state.seconds = now - started
         if not all(np.isfinite(value) for value in told.values()):
@@ -379,14 +394,15 @@ def train(
                 f"An objective is not finite after {state.env_steps} env steps: {told}. "
                 "A smaller inner_rate or learning_rate usually mends it."
             )
+        returns = [torch.cat(ranks.everyone(episodes.returns)).mean() for episodes in phases]
         report(
             {
                 "iteration": state.iteration,
                 "env_steps": state.env_steps,
-                "train/return": float(batch.outer.returns.mean()),
+                "train/return": float(returns[-1]),
                 **{
-                    f"train/return_episode_{phase + 1}": float(episodes.returns.mean())
-                    for phase, episodes in enumerate(phases)
+                    f"train/return_episode_{phase + 1}": float(mean)
+                    for phase, mean in enumerate(returns)
                 },
                 **{f"loss/{name}": value for name, value in told.items()},
                 "time/env_steps_per_second": state.env_steps / state.seconds,

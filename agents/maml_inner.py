@@ -11,6 +11,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from agents import ranks
 from agents.estimators.advantages import gae
 from agents.estimators.sampling_correction import cross_task_baseline
 from agents.estimators.surrogate import surrogate
@@ -222,14 +223,22 @@ def sample(
     generator: torch.Generator,
     threads: int = 1,
 ) -> tuple[MetaBatch, list[Path]]:
-    """Collect, adapt, and collect again; answers the paths of all chunks of tasks too.
+    """Collect, adapt, and collect again, with this rank's share of the tasks.
+
+    Answers the paths of all chunks of tasks too.
 
     These keep what derivatives need: the first outer step need not adapt again.
     """
     config = policy.config
+    mine = ranks.share(config.num_tasks, "num_tasks")
+    tasks = tasks[mine]
     inner: list[Episodes] = []
     advantages: list[Tensor] = []
     paths: list[Path] = []
+
+    def noise() -> Tensor:
+        shape = (config.num_tasks, config.rollouts_per_task)
+        return policy.distribution.noise(shape, generator)[mine]
 
     def advance(number: int) -> None:
         chunk = chunks[number]
@@ -238,17 +247,17 @@ def sample(
             inner_step(policy, before, inner[-1].of_tasks(chunk), advantages[-1][chunk])
         )
 
-    current = policy.for_tasks(config.num_tasks)
+    current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):
         pinned = tasks if step == 0 else None
-        inner.append(collect_episodes(env, policy, current, generator, tasks=pinned))
+        inner.append(collect_episodes(env, policy, current, noise, tasks=pinned))
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
             chunks = chunks_of(inner[0], config.steps_per_chunk)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
-    outer = collect_episodes(env, policy, current, generator)
+    outer = collect_episodes(env, policy, current, noise)
     return meta_batch(inner, advantages, outer, config, chunks), paths
 
 
@@ -269,13 +278,14 @@ def meta_batch(
     returns = outer.returns.mean(1) / lengths
     if config.standardise_advantages:
         to_go = gae(outer.rewards, gamma=config.discount, mask=outer.mask)[outer.mask]
-        scale = to_go.std(correction=0) + 1e-8
-        mean = outer_advantages[outer.mask].mean()
+        scale = ranks.deviation(to_go) + 1e-8
+        mean = ranks.mean(outer_advantages[outer.mask])
         outer_advantages = ((outer_advantages - mean) / scale).where(outer.mask, 0)
         returns = returns / scale
     baseline = torch.zeros_like(returns)
     if config.correction_weight and config.correction_baseline == "cross-task":
-        baseline = cross_task_baseline(returns)
+        mine = ranks.share(config.num_tasks, "num_tasks")
+        baseline = cross_task_baseline(torch.cat(ranks.everyone(returns)))[mine]
     return MetaBatch(inner, advantages, outer, outer_advantages, returns, baseline, chunks)
 
 

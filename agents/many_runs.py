@@ -1,4 +1,4 @@
-"""Runs that differ in the seed alone, trained in parallel processes, with a manifest of them.
+"""Runs that differ in the seed alone, trained at the same time, with a manifest of them.
 
 The manifest says what there is to do. What is done is read from the folders of the runs, so that
 the two cannot disagree after a kill.
@@ -6,25 +6,24 @@ the two cannot disagree after a kill.
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import logging
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agents.local_workers import LocalWorkers
 from agents.registry import find_agent
 from agents.runs import CONFIG, RunOptions, create_run, is_finished
 from agents.whole_file import write_whole
 
-__all__ = ["Manifest", "create_runs", "has_manifest", "train_runs"]
+if TYPE_CHECKING:
+    from agents.ray_workers import RayWorkers
 
-MANIFEST, LOG = "manifest.json", "log.txt"
+__all__ = ["Manifest", "create_runs", "has_manifest", "runs_of", "train_runs"]
+
+MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 
@@ -42,12 +41,16 @@ class Manifest:
     """One for each run, whose folder is ``seed`` and that number."""
     processes: int
     """How many runs are trained at the same time."""
+    ray: bool = False
+    """Whether Ray trains them, here or on its cluster (:mod:`agents.ray_workers`)."""
 
     def __post_init__(self) -> None:
         if not self.seeds:
             raise ValueError("--seeds must be at least 1.")
         if self.processes < 1:
             raise ValueError(f"--processes must be at least 1, got {self.processes}.")
+        if self.ray and importlib.util.find_spec("ray") is None:
+            raise ValueError("--ray needs Ray: pip install 'metaenvs[ray]'.")
 
 
 def create_runs(folder: Path, manifest: Manifest) -> None:
@@ -78,11 +81,21 @@ def has_manifest(folder: Path) -> bool:
     return (folder / MANIFEST).exists()
 
 
+def runs_of(folder: Path) -> list[Path]:
+    """The folders of the runs of a manifest; the folder itself where it has none.
+
+    Raises:
+        ValueError: The manifest is damaged, or of a newer version of this package.
+    """
+    if not has_manifest(folder):
+        return [folder]
+    return [folder / f"seed{seed}" for seed in _read_manifest(folder).seeds]
+
+
 def train_runs(folder: Path, tell: Callable[[str], None] = print) -> list[Path]:
     """Train the runs of a manifest to their ends, each from where it was cut off.
 
-    Finished runs are left alone. What a run says goes to its ``log.txt``. The processes end when
-    this one does, whatever ends it.
+    Finished runs are left alone. What a run says goes to its ``log.txt``.
 
     Args:
         folder: As :func:`create_runs` made it.
@@ -98,41 +111,44 @@ def train_runs(folder: Path, tell: Callable[[str], None] = print) -> list[Path]:
     """
     manifest = _read_manifest(folder)
     entry = find_agent(manifest.agent)
-    runs = [folder / f"seed{seed}" for seed in manifest.seeds]
+    runs = runs_of(folder)
     for seed, run in zip(manifest.seeds, runs, strict=True):
         if not (run / CONFIG).exists():
             config = entry.read({**manifest.config, "seed": seed})
             create_run(run, manifest.agent, config, manifest.options)
     to_do = [run for run in runs if not is_finished(run)]
     tell(f"{len(runs) - len(to_do)} of {len(runs)} runs are finished")
-    context = multiprocessing.get_context("spawn")
-    working: dict[Any, tuple[Any, Path]] = {}
     failures: list[str] = []
+    working = 0
+    workers = _workers(manifest)
     try:
         while to_do or working:
-            while to_do and len(working) < manifest.processes:
+            while to_do and working < manifest.processes:
                 run = to_do.pop(0)
-                process = context.Process(target=_work, args=(run, manifest.processes))
-                process.start()
-                working[process.sentinel] = process, run
+                workers.begin(run)
+                working += 1
                 tell(f"{run.name} begins, or goes on")
-            for sentinel in wait(list(working)):
-                process, run = working.pop(sentinel)
-                process.join()
-                if process.exitcode:
-                    failures.append(f"{run.name} {_how_it_ended(process.exitcode, run / LOG)}")
-                    tell(failures[-1])
-                else:
-                    tell(f"{run.name} is finished")
+            for run, complaint in workers.ended():
+                working -= 1
+                tell(f"{run.name} {complaint or 'is finished'}")
+                if complaint:
+                    failures.append(f"{run.name} {complaint}")
     finally:
-        for process, _ in working.values():
-            process.kill()
+        workers.close()
     if failures:
         raise ChildProcessError(
             f"{len(failures)} of {len(runs)} runs did not come to their end: "
             f"{'; '.join(failures)}. `metaenvs train --resume {folder}` lets them go on."
         )
     return runs
+
+
+def _workers(manifest: Manifest) -> LocalWorkers | RayWorkers:
+    if manifest.ray:
+        from agents.ray_workers import RayWorkers
+
+        return RayWorkers(manifest.processes, manifest.options.threads)
+    return LocalWorkers(manifest.processes)
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -148,33 +164,3 @@ def _read_manifest(folder: Path) -> Manifest:
         return Manifest(**{**content, "options": RunOptions(**content["options"])})
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no manifest of runs: {error!r}.") from error
-
-
-def _how_it_ended(status: int, log: Path) -> str:
-    if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return f"failed: {lines[-1] if lines else f'status {status}'} (see {log})"
-
-
-def _work(run: Path, processes: int) -> None:
-    """Train one run, in a process of its own."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Numba reads it at its import: without, each process would start a thread for every core.
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    with open(run / LOG, "ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # Imported here: torch and Numba read their surroundings at their import.
-    from agents.training_run import train_run
-
-    train_run(run)
-
-
-def _end_with_parent() -> None:
-    """A process that outlived the command would train on unseen, and bar the way to --resume."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGKILL)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agents import ranks
+
 __all__ = ["clipped_surrogate", "standardise"]
 
 
 def standardise(advantages: Tensor) -> Tensor:
-    """Shift and scale to mean 0 and deviation 1 (unchanged scale where all are equal)."""
-    return (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+    """Shift and scale to mean 0 and deviation 1 (unchanged scale where all are equal).
+
+    These are of the advantages of all ranks together.
+    """
+    return (advantages - ranks.mean(advantages)) / (ranks.deviation(advantages) + 1e-8)
 
 
 def clipped_surrogate(

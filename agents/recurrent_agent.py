@@ -45,8 +45,8 @@ class RecurrentAgent:
         rows = num_tasks * rollouts
         self._discrete = isinstance(action_space, gym.spaces.Discrete)
         num_normals = self._policy.action.distribution.num_normals
-        noise = None if self._greedy else RowNoise(seed, num_normals)
-        self._act = self._policy.acting(noise)
+        self._noise = None if self._greedy else RowNoise(seed, num_normals)
+        self._act = self._policy.acting()
         self._everyone = np.ones(rows, np.bool_)
         self._memory = self._policy.memory.start(rows)
         action_shape = action_space.shape or ()
@@ -60,7 +60,8 @@ class RecurrentAgent:
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One step of the policy in every row."""
         inputs = {"observation": torch.as_tensor(observation), **self._last}
-        actions, _, _, self._memory = self._act(inputs, self._memory, self._everyone)
+        noise = None if self._noise is None else self._noise()
+        actions, _, _, self._memory = self._act(inputs, self._memory, self._everyone, noise)
         return np.asarray(actions.numpy())
 
     def observe(self, transition: Transition) -> None:

@@ -57,6 +57,7 @@ AGENT_NAMES = {
     "maml": "MAML: an initialisation that a gradient step adapts, learned by TRPO",
     "e-maml": "E-MAML: MAML with credit for what the inner episodes made possible",
     "promp": "ProMP: MAML with the likelihood ratio's inner Hessian, learned by PPO",
+    "lola": "LOLA-DiCE: two players of an iterated game who expect one another to learn",
 }
 """Name to one line about it."""
 
@@ -74,7 +75,7 @@ def find_agent(name: str) -> AgentEntry:
 
     if name in MAML_DEFAULTS:
         return _maml_entry(name)
-    return _rl2_entry(name)
+    return _lola_entry() if name == "lola" else _rl2_entry(name)
 
 
 MAML_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -121,4 +122,19 @@ def _maml_entry(name: str) -> AgentEntry:
         train=maml.train,
         new_module=maml.new_policy,
         adaptive=MAMLAgent,
+    )
+
+
+def _lola_entry() -> AgentEntry:
+    from agents import lola
+    from agents.memory_one_agent import MemoryOneAgent
+
+    return AgentEntry(
+        name="lola",
+        config=lola.LOLAConfig,
+        defaults={},
+        start=lola.start,
+        train=lola.train,
+        new_module=lola.new_players,
+        adaptive=MemoryOneAgent,
     )

@@ -23,7 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents import ranks
 from agents.compiled_act import compiled_act
+from agents.device_rollouts import collect_trials_on_device
 from agents.distributions import Categorical
 from agents.gru import GRU
 from agents.networks import TrialEncoder, linear
@@ -81,6 +83,8 @@ class RL2Config:
     """Weight of the squared error of the values."""
     max_gradient_norm: float = 0.5
     """Global norm that gradients are clipped to."""
+    device: str = "cpu"
+    """Where the tasks are played and the network is trained: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
         last = self.episodes_per_trial - 1
@@ -102,6 +106,7 @@ class RL2Config:
             ("trace_decay", 0 <= self.trace_decay <= 1, "from 0 to 1"),
             ("clip", self.clip > 0, "positive"),
             ("entropy_weight", self.entropy_weight >= 0, "at least 0"),
+            ("device", self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
         ]
         for name, holds, expectation in checks:
             if not holds:
@@ -142,15 +147,12 @@ class RL2Policy(nn.Module):
         action, log_probability = self.action.sample(memory, noise)
         return action, log_probability, self.value(memory)[:, 0], memory
 
-    def acting(self, noise: Callable[[], Tensor] | None) -> Act:
-        """``act`` with the weights as they are now, in compiled form where there is one.
-
-        ``noise`` draws that of all rows at each step; None asks for the most probable actions.
-        """
+    def acting(self) -> Act:
+        """``act`` with the weights as they are now, in compiled form where there is one."""
         discrete = isinstance(self.action.distribution, Categorical)
         if discrete and self.value.weight.device.type == "cpu":
-            return compiled_act(self.encoder, self.memory, self.action, self.value, noise)
-        return lambda inputs, memory, active: self.act(inputs, memory, noise and noise())
+            return compiled_act(self.encoder, self.memory, self.action, self.value)
+        return lambda inputs, memory, active, noise: self.act(inputs, memory, noise)
 
     def evaluate(
         self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
@@ -161,14 +163,16 @@ class RL2Policy(nn.Module):
         return log_probabilities, entropies, self.value(features)[:, 0]
 
 
-def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """The training environment: a new trial in every row, whose end begins the next one."""
+def make_env(config: RL2Config, num_envs: int | None = None) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """The training environment, or some rows of it: a new trial in each, again and again."""
+    where: dict[str, Any] = {} if config.device == "cpu" else {"device": config.device}
     return gym.make_vec(
         config.env_id,
-        num_envs=config.num_envs,
+        num_envs=num_envs or config.num_envs,
         episodes_per_trial=config.episodes_per_trial,
         trial_inputs="dict",
         autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
+        **where,
         **config.env_arguments,
     )
 
@@ -176,8 +180,8 @@ def make_env(config: RL2Config) -> gym.vector.VectorEnv[Any, Any, Any]:
 def new_policy(
     config: RL2Config, env: gym.vector.VectorEnv[Any, Any, Any] | None = None
 ) -> RL2Policy:
-    """The untrained policy of a configuration; ``env`` spares making one to read its spaces."""
-    spaces_of = env or make_env(dataclasses.replace(config, num_envs=1, num_minibatches=1))
+    """The untrained policy, on the CPU; ``env`` spares making one to read its spaces."""
+    spaces_of = env or make_env(dataclasses.replace(config, device="cpu"), 1)
     inputs = spaces_of.single_observation_space
     assert isinstance(inputs, gym.spaces.Dict)
     weight_seed = np.random.SeedSequence(config.seed).spawn(1)[0]
@@ -239,30 +243,36 @@ def update(
 ) -> dict[str, float]:
     """Some epochs of PPO on whole trials; answers the mean losses.
 
-    The trials of a minibatch are divided among ``threads``, which changes rounding only.
+    The trials of a minibatch are divided among ranks, and those of a rank among ``threads``, which
+    changes rounding only.
     """
     advantages, returns = advantages_of(trials, config)
     if config.standardise_advantages:
         advantages[trials.alive] = standardise(advantages[trials.alive])
     parameters = list(policy.parameters())
     sizes = [parameter.numel() for parameter in parameters]
-    lengths = trials.alive.sum(0)
+    lengths = torch.cat(ranks.everyone(trials.alive.sum(0)))
+    mine = ranks.share(len(lengths), "num_envs")
     shards = min(threads, len(lengths) // config.num_minibatches)
 
     def gradient(rows: Tensor) -> Tensor:
+        if not len(rows):  # a rank may have none of a minibatch
+            return torch.zeros(4 + sum(sizes))
         terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
         loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
         # A family without categories never reads the encoder's table of them.
         parts = torch.autograd.grad(loss, parameters, materialize_grads=True)
         return torch.cat([terms.detach(), *(part.flatten() for part in parts)])
 
-    totals = torch.zeros(4)
+    totals = torch.zeros(4, device=lengths.device)
     for _ in range(config.epochs):
-        rows = torch.randperm(trials.alive.shape[1], generator=generator)
+        rows = torch.randperm(len(lengths), generator=generator).to(lengths.device)
         for part in rows.chunk(config.num_minibatches):
             by_length = part[lengths[part].argsort(stable=True)]
-            shares = in_threads(gradient, [by_length[i::shards] for i in range(shards)])
-            mean = torch.stack(shares).sum(0) / lengths[part].sum()
+            own = by_length[(by_length >= mine.start) & (by_length < mine.stop)] - mine.start
+            shares = in_threads(gradient, [own[i::shards] for i in range(shards)])
+            (summed,) = ranks.totals([torch.stack(shares).sum(0)])
+            mean = summed / lengths[part].sum()
             totals += mean[:4]
             mean = mean[4:] * (config.max_gradient_norm / (mean[4:].norm() + 1e-6)).clamp(max=1)
             for parameter, part_of_mean in zip(parameters, mean.split(sizes), strict=True):
@@ -273,9 +283,21 @@ def update(
 
 
 def start(config: RL2Config) -> TrainingState[RL2Policy]:
-    """A training before its first iteration."""
-    env = make_env(config)
-    policy = new_policy(config, env)
+    """A training before its first iteration, with this rank's rows.
+
+    Raises:
+        ValueError: Several ranks on a GPU.
+    """
+    if config.device != "cpu" and not ranks.alone():
+        raise ValueError(
+            f"Several ranks train on the CPU; device={config.device!r} is for one process. Leave "
+            "--device out, or torchrun."
+        )
+    mine = ranks.share(config.num_envs, "num_envs")
+    env = make_env(config, mine.stop - mine.start)
+    # A simulated GPU's tensors are on the CPU.
+    device = getattr(env.unwrapped, "device", "cpu")
+    policy = new_policy(config, env).to(device)
     _, action_seed, batch_seed, _ = np.random.SeedSequence(config.seed).spawn(4)
     return TrainingState(
         module=policy,
@@ -283,15 +305,18 @@ def start(config: RL2Config) -> TrainingState[RL2Policy]:
             policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
         ),
         generators={
-            name: torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
-            for name, seed in (("action", action_seed), ("batch", batch_seed))
+            name: torch.Generator(place).manual_seed(int(seed.generate_state(1)[0]))
+            for name, seed, place in (
+                ("action", action_seed, device),
+                ("batch", batch_seed, "cpu"),
+            )
         },
         env=env,
     )
 
 
 def row_seeds(config: RL2Config) -> list[int]:
-    """Seeds of the environment's rows."""
+    """Seeds of all rows."""
     env_seed = np.random.SeedSequence(config.seed).spawn(4)[3]
     seeds: list[int] = env_seed.generate_state(config.num_envs, np.uint64).tolist()
     return seeds
@@ -324,6 +349,8 @@ def train(
     state = state or start(config)
     policy, env = state.module, state.env
     action_generator, batch_generator = state.generators["action"], state.generators["batch"]
+    collect = collect_trials if config.device == "cpu" else collect_trials_on_device
+    mine = ranks.share(config.num_envs, "num_envs")
     started = time.perf_counter() - state.seconds
 
     while state.env_steps < config.total_env_steps:
@@ -331,12 +358,13 @@ def train(
         for group in state.optimiser.param_groups:
             group["lr"] = config.learning_rate * (0.1 + 0.9 * remaining)
         begun = time.perf_counter()
-        trials = collect_trials(
+        trials = collect(
             env,
-            policy.acting(lambda: policy.action.noise(config.num_envs, action_generator)),
+            policy.acting(),
+            lambda: policy.action.noise(config.num_envs, action_generator)[mine],
             policy.encoder.prepare,
-            policy.memory.start(config.num_envs),
-            seed=row_seeds(config) if state.iteration == 0 else None,
+            policy.memory.start(env.num_envs),
+            seed=row_seeds(config)[mine] if state.iteration == 0 else None,
         )
         collected = time.perf_counter()
         losses = update(
@@ -349,11 +377,12 @@ def train(
             threads,
         )
         now = time.perf_counter()
-        state.env_steps += trials.num_steps
+        num_steps = sum(ranks.everyone(trials.num_steps))
+        state.env_steps += num_steps
         state.iteration += 1
         state.seconds = now - started
         check_finite(policy, losses, state.env_steps)
-        returns = trials.episode_returns(config.episodes_per_trial)
+        returns = np.concatenate(ranks.everyone(trials.episode_returns(config.episodes_per_trial)))
         report(
             {
                 "iteration": state.iteration,
@@ -363,7 +392,7 @@ def train(
                     f"train/return_episode_{episode + 1}": float(returns[:, episode].mean())
                     for episode in range(config.episodes_per_trial)
                 },
-                "train/trial_length": trials.num_steps / config.num_envs,
+                "train/trial_length": num_steps / config.num_envs,
                 **{f"loss/{name}": value for name, value in losses.items()},
                 "time/env_steps_per_second": state.env_steps / state.seconds,
                 "time/rollout": collected - begun,

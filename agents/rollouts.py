@@ -12,16 +12,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["PackedTrials", "Trials", "collect_trials", "pack"]
+from agents import ranks
+
+__all__ = ["Act", "Inputs", "Noise", "PackedTrials", "Trials", "collect_trials", "pack"]
 
 Inputs = dict[str, Tensor]
 """Trial inputs by name, row-first."""
 
-Act = Callable[[Inputs, Any, npt.NDArray[np.bool_]], tuple[Tensor, Tensor, Tensor, Any]]
-"""Trial inputs, memory and a mask to action, log-probability, value and memory (all row-first).
+Act = Callable[
+    [Inputs, Any, npt.NDArray[np.bool_], Tensor | None], tuple[Tensor, Tensor, Tensor, Any]
+]
+"""Trial inputs, memory, a mask and noise to action, log-probability, value and memory (row-first).
 
-What is answered for rows outside the mask is not used, only that the environment takes it.
+Without noise, the most probable actions. What is answered for rows outside the mask is not used,
+only that the environment takes it.
 """
+
+Noise = Callable[[], Tensor]
+"""Draws what the actions of all rows are drawn with, at each step."""
 
 
 @dataclass
@@ -86,6 +94,7 @@ def pack(alive: Tensor, rows: Tensor) -> PackedTrials:
 def collect_trials(
     env: gym.vector.VectorEnv[Any, Any, Any],
     act: Act,
+    noise: Noise,
     prepare: Callable[[Inputs], tuple[Tensor, Tensor]],
     memory: Any,
     *,
@@ -93,12 +102,13 @@ def collect_trials(
 ) -> Trials:
     """Reset every row to a new trial and play it to its end.
 
-    Rows whose trial has ended go on acting until the last has, and what they do is not kept: one
-    trial of each row, whatever its length, is an unbiased sample of trials.
+    Rows whose trial has ended go on acting until the last has, of all ranks, and what they do is
+    not kept: one trial of each row, whatever its length, is an unbiased sample of trials.
 
     Args:
         env: In SAME_STEP mode with ``trial_inputs="dict"``.
         act: The policy.
+        noise: Of its actions.
         prepare: Turns trial inputs into indices and values (as ``TrialEncoder.prepare``).
         memory: The policy's memory at the start of a trial.
         seed: Seeds of the rows, at the run's first rollout.
@@ -113,7 +123,7 @@ def collect_trials(
     steps: list[tuple[Any, ...]] = []
     while going.any():
         inputs = {name: torch.as_tensor(part) for name, part in observation.items()}
-        action, log_probability, value, memory = act(inputs, memory, going)
+        action, log_probability, value, memory = act(inputs, memory, going, noise())
         observation, reward, terminated, truncated, info = env.step(action.numpy())
         episode = info["episode_index"]
         over = terminated | truncated
@@ -123,10 +133,15 @@ def collect_trials(
             cut = going & truncated
             if cut.any():
                 final = _final_inputs(info["final_obs"], inputs, cut)
-                _, _, final_value, _ = act(final, memory, cut)
+                _, _, final_value, _ = act(final, memory, cut, None)
                 bootstrap[torch.as_tensor(cut)] = final_value[torch.as_tensor(cut)]
         steps.append((inputs, action, log_probability, value, reward, episode, going))
         going = going & ~over
+    # What a row meets next depends on how long it has gone on acting.
+    for _ in range(max(ranks.everyone(len(steps))) - len(steps)):
+        inputs = {name: torch.as_tensor(part) for name, part in observation.items()}
+        action, _, _, memory = act(inputs, memory, going, noise())
+        observation, *_ = env.step(action.numpy())
     seen, actions, log_probabilities, values, *others = zip(*steps, strict=True)
     rewards, episode_index, alive = (np.stack(column) for column in others)
     if not np.isfinite(rewards[alive]).all():

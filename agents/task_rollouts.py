@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agents import ranks
+from agents.rollouts import Noise
 from agents.task_policy import Parameters, TaskPolicy
 from metaenvs import Tasks
 
@@ -138,20 +140,20 @@ def collect_episodes(
     env: gym.vector.VectorEnv[Any, Any, Any],
     policy: TaskPolicy,
     parameters: Parameters,
-    generator: torch.Generator,
+    noise: Noise,
     *,
     tasks: Tasks | None = None,
 ) -> Episodes:
     """Reset every row and play one episode of it.
 
     Rows of one task are neighbours, and have the task's parameters. Rows that have finished go on
-    acting until the last has, and what they do is not kept.
+    acting until the last has, of all ranks, and what they do is not kept.
 
     Args:
         env: In SAME_STEP mode, with one episode in a trial; its rows are the tasks' in turn.
         policy: What acts.
         parameters: Of each task (tasks, ...).
-        generator: Of the actions.
+        noise: Of its actions (tasks, rollouts, ...).
         tasks: What the tasks become (tasks,), from this reset on; None keeps those pinned.
 
     Returns:
@@ -174,17 +176,23 @@ def collect_episodes(
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
     rewards: list[npt.NDArray[Any]] = []
     masks: list[npt.NDArray[np.bool_]] = []
-    while going.any():
+
+    def step() -> tuple[Any, ...]:
         features = policy.encode(torch.as_tensor(observation)).view(num_tasks, rollouts, -1)
         rows = features.view(1, env.num_envs, -1) if shared else features
         outputs = policy.run(scaled, rows).view(num_tasks, rollouts, -1)
-        noise = policy.distribution.noise((num_tasks, rollouts), generator)
-        actions = policy.distribution.sample(outputs, noise)
-        observation, reward, terminated, truncated, _ = env.step(policy.shape_actions(actions))
-        steps.append((features, actions, outputs))
+        actions = policy.distribution.sample(outputs, noise())
+        return (features, actions, outputs), env.step(policy.shape_actions(actions))
+
+    while going.any():
+        seen, (observation, reward, terminated, truncated, _) = step()
+        steps.append(seen)
         rewards.append(reward)
         masks.append(going)
         going = going & ~(terminated | truncated)
+    # What a row meets next depends on how long it has gone on acting.
+    for _ in range(max(ranks.everyone(len(steps))) - len(steps)):
+        _, (observation, *_) = step()
     earned, alive = np.stack(rewards, 1), np.stack(masks, 1)
     if not np.isfinite(earned[alive]).all():
         row = int(np.flatnonzero(~np.isfinite(np.where(alive, earned, 0)).all(1))[0])

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 import metaenvs  # noqa: E402
 
@@ -25,6 +25,7 @@ suppress_warnings = ["myst.xref_missing"]
 def write_environment_pages(app: object) -> None:
     """One page and one picture per family, from the class's docstring and its renderer."""
     import gymnasium as gym
+    from locomotion_pages import write_locomotion_pages
     from PIL import Image
 
     from metaenvs.registration import IDS
@@ -47,6 +48,7 @@ def write_environment_pages(app: object) -> None:
         listed = "\n".join(f"- `{env_id}`" for env_id in ids)
         text = f"# {name}\n\n![A picture of {name}]({name}.png)\n\n{listed}\n\n{manual}\n"
         (folder / f"{name}.md").write_text(text)
+    write_locomotion_pages(folder)
 
 
 def setup(app: object) -> None:

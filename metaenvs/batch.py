@@ -229,7 +229,14 @@ class Batch:
 
         It is good until :attr:`pins` or :attr:`pool` is another array.
         """
-        arrays = self._kernel_arrays(self._no_mask, actions, result)
+        return self._bind(self._no_mask, actions, result)
+
+    def bind_begin(self, result: StepResult) -> Callable[[], int]:
+        """The same for a trial's beginning in every row."""
+        return self._bind(np.ones(self.num_rows, np.bool_), self._no_actions, result)
+
+    def _bind(self, mask: Array, actions: Array, result: StepResult) -> Callable[[], int]:
+        arrays = self._kernel_arrays(mask, actions, result)
         return partial(self._kernel(templates.run_rows, arrays, threaded=False), *arrays)
 
     def _kernel_arrays(self, mask: Array, actions: Array, result: StepResult) -> tuple[Array, ...]:

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from metaenvs.batch import Batch
 
-__all__ = ["VARIABLE_LENGTH", "check_alike", "read_batch", "write_batch"]
+__all__ = ["RECORDS", "VARIABLE_LENGTH", "check_alike", "read_batch", "write_batch"]
 
 Array = npt.NDArray[Any]
 
 RECORDS = ("rows", "tasks", "states")
+"""Arrays of records, one for each row."""
 VARIABLE_LENGTH = ("pins", "pool", "pool_cumulative")
 """Arrays whose first axis may have another length than at present."""
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from metaenvs.lean_row import LeanRow
 from metaenvs.options import refuse_unknown_options
 from metaenvs.tasks import Task, Tasks
 from metaenvs.vector_env import ArrayVectorEnv
@@ -38,7 +39,7 @@ class ArrayEnv(gym.Env[Any, Any]):
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
                 f"got {render_mode!r}."
             )
-        for name in ("num_envs", "autoreset_mode"):
+        for name in ("num_envs", "autoreset_mode", "device"):
             if name in arguments:
                 raise TypeError(f"{name} belongs to gymnasium.make_vec, not to gymnasium.make.")
         self.render_mode = render_mode
@@ -57,7 +58,7 @@ class ArrayEnv(gym.Env[Any, Any]):
         box = isinstance(self.action_space, gym.spaces.Box)
         self._box_shape = self.action_space.shape if box else None
         self._window: Any = None
-        self._lean = self._batch.lean_step() if render_mode is None else None
+        self._lean: LeanRow | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -68,9 +69,13 @@ class ArrayEnv(gym.Env[Any, Any]):
             seed: Restarts the row's streams; None continues them.
             options: ``"task"``: pin this task and reset.
         """
+        if self._lean is not None and seed is None and not options:
+            return self._lean.begin_trial()
         refuse_unknown_options(options, ("task",))
         super().reset(seed=seed)
         observation, info = self._batch.reset(seed=seed, options=options)
+        if self._lean is None and self.render_mode is None:
+            self._lean = self._batch.lean_row()
         if self.render_mode == "human":
             self.render()
         return _first(observation), self._single_info(info)
@@ -82,18 +87,18 @@ class ArrayEnv(gym.Env[Any, Any]):
             ValueError: An action of a wrong shape, kind or range.
             gymnasium.error.ResetNeeded: Before the first reset or after the trial's end.
         """
-        if self._lean is not None and (
+        lean = self._lean
+        if lean is not None and (
             isinstance(action, INTEGERS) if self._box_shape is None else self._fits(action)
         ):
-            self._batch.require_reset()
             try:
-                answer = self._lean(action)
+                answer = lean.step(action)
             except OverflowError:
                 raise ValueError(
                     f"actions must lie in {self.action_space}, got {action}."
                 ) from None
             if answer is None:
-                self._batch.refuse(0, self._lean.actions)
+                self._batch.refuse(0, lean.actions)
             return answer
         actions = np.asarray(action)[None]
         observation, reward, terminated, truncated, info = self._batch.step(actions)
@@ -165,13 +170,14 @@ class ArrayEnv(gym.Env[Any, Any]):
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Restore what :meth:`get_state` gave, of an environment made alike."""
         self._batch.set_state(state)
+        self._lean = self._batch.lean_row() if self.render_mode is None else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_window": None, "_lean": None}
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         self.__dict__.update(pickled)
-        self._lean = self._batch.lean_step() if self.render_mode is None else None
+        self._lean = self._batch.lean_row() if self.render_mode is None else None
 
     def _single_info(self, info: dict[str, Any]) -> dict[str, Any]:
         """The entries of row 0 as Python scalars and arrays, without the batch's masks."""

@@ -24,7 +24,7 @@ LOCOMOTION_SETTINGS = (
     "LDMAntDirection", "LDMAntGoal", "LDMHalfCheetahVelocity",
     "RandomParametersHopper", "RandomParametersWalker2d",
     "SparseHalfCheetahVelocity", "SparseAntGoal", "SparseHopperVelocity",
-    "SparseWalker2dVelocity",
+    "SparseWalker2dVelocity", "HFRHalfCheetahVelocity", "HFRAntGoal", "HFRAntVelocity",
     "MetODSAntDirection", "MetODSHalfCheetahDirection",
     "ITTSHalfCheetahVelocity", "ITTSAntVelocity", "RIASwimmer",
 )  # fmt: skip

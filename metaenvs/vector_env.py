@@ -11,16 +11,18 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from metaenvs.actions import ActionReader
 from metaenvs.arguments import at_least_one, make_family
-from metaenvs.batch import Batch, StepResult
+from metaenvs.batch import Batch
 from metaenvs.batch_state import check_alike, read_batch, write_batch
 from metaenvs.episode_path import EpisodePaths
 from metaenvs.family import ArrayFamily
-from metaenvs.lean_step import LeanStep
+from metaenvs.lean_row import LeanRow
 from metaenvs.observation_view import LAST_STEP, ObservationView
 from metaenvs.options import read_reset_mask, refuse_unknown_options
 from metaenvs.seeding import derive_key, row_keys
-from metaenvs.spaces import shape_of
+from metaenvs.step_info import StepInfo
+from metaenvs.task_pool import normalised_weights, pool_of_split
 from metaenvs.task_space import as_tasks
 from metaenvs.tasks import Tasks
 from metaenvs.trial_inputs import TrialInputsKind
@@ -29,10 +31,7 @@ __all__ = ["ArrayVectorEnv"]
 
 Array = npt.NDArray[Any]
 
-POOL_KEY_STREAM = 1
 SAMPLE_KEY_STREAM = 2
-DRAW_AT_ONCE = 256
-MOST_DRAWS_PER_TASK = 1000
 
 
 class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -59,6 +58,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             well (see :class:`metaenvs.trial_inputs.TrialInputs`).
         autoreset_mode: When a finished row begins its next trial.
         render_mode: "rgb_array", "ansi" or None.
+        device: "cpu"; or "cuda", which makes a
+            :class:`metaenvs.cuda.vector_env.CudaVectorEnv` of this family.
         family_arguments: The family's own arguments.
 
     Raises:
@@ -67,7 +68,18 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """
 
     family: ClassVar[Callable[..., ArrayFamily]]
+    batch_type: ClassVar[Callable[..., Any]] = Batch
+    shared_state: ClassVar = frozenset({"pool", "pool_cumulative", "sample_key", "num_sampled"})
+    """Names in :meth:`get_state` of what belongs to no row; other arrays have the row first."""
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __new__(cls, *arguments: Any, device: str = "cpu", **named: Any) -> ArrayVectorEnv:
+        """An environment on ``device``, of this class or one derived from it."""
+        if device == "cpu":
+            return super().__new__(cls)
+        from metaenvs.cuda.vector_env import on_device
+
+        return super().__new__(on_device(cls, device))
 
     def __init__(
         self,
@@ -87,6 +99,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         trial_inputs: TrialInputsKind | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        device: str = "cpu",
         **family_arguments: Any,
     ) -> None:
         self._arguments = {
@@ -134,7 +147,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self._task_in_info = task_in_info
-        self._batch = Batch(
+        self._batch: Batch = self.batch_type(
             family,
             self.num_envs,
             split=split,
@@ -151,10 +164,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._everywhere.flags.writeable = False
         self._paths = EpisodePaths(self.num_envs)
         self._begun = False
-        self.report_names: tuple[str, ...] = self._batch.report_dtype.names or ()
-        self._action_shape = (self.num_envs, *shape_of(family.action_space))
-        discrete = isinstance(family.action_space, gym.spaces.Discrete)
-        self._action_dtype = np.dtype(np.int64) if discrete else family.action_space.dtype
+        self._info = StepInfo(self._batch.report_dtype)
+        self._actions = ActionReader(family.action_space, self.num_envs)
         self._choose_pool(tasks, task_weights, split, split_seed, n_tasks)
 
     # ------------------------------------------------------------------ Gymnasium's vector API
@@ -195,7 +206,8 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if self.render_mode is not None:
             self._paths.follow(self._batch.rows, self._batch.states)
         inputs = self._view.after_reset(observation, mask)
-        return inputs, self._info(reports, mask if not mask.all() else self._everywhere)
+        mask = self._everywhere if mask.all() else mask
+        return inputs, self._info.of(reports, mask, self._told_tasks())
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """Act in every row.
@@ -211,28 +223,33 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             gymnasium.error.ResetNeeded: Before the first reset, or a finished row in DISABLED
                 mode.
         """
-        legal = self._as_actions(actions)
+        self.require_reset()
+        legal = self._actions.read(actions)
         batch = self._batch
         fresh: Any = None
         if self._view.has_inputs and not self._same_step:
             fresh = batch.rows["finished"].copy()
-        tasks = self.get_task() if self._task_in_info and self._same_step else None
+        tasks = self._told_tasks() if self._same_step else None
         result = batch.allocate()
         refused = batch.step(legal, result)
         if refused >= 0:
             self.refuse(refused, legal)
         terminated, truncated = result.terminated, result.truncated
-        info = self._info(result.report, self._everywhere)
+        info = self._info.of(result.report, self._everywhere, self._told_tasks())
         if self._same_step:
             fresh = terminated | truncated
         observation = self._view.after_step(
-            result.observation, legal, result.reward, result.report["episode_end"], fresh
+            result.observation, legal, result.reward, info["episode_end"], fresh
         )
         if self._in_trials:
             info["episode_final_obs"] = self._view.encode(result.final_observation)
-            info["_episode_final_obs"] = info["episode_end"] | terminated | truncated
+            ended = info["episode_end"]
+            info["_episode_final_obs"] = ended | fresh if self._same_step else ended
         if self._same_step and fresh.any():
-            self._add_final(info, result, legal, fresh, tasks)
+            seen = self._view.at_end(
+                result.final_observation[fresh], legal[fresh], result.reward[fresh]
+            )
+            self._info.add_final(info, result.final_report, fresh, seen, tasks)
         if self.render_mode is not None:
             self._paths.follow(self._batch.rows, self._batch.states)
         return observation, result.reward, terminated, truncated, info
@@ -264,19 +281,25 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     # ------------------------------------------------------------------ for the single environment
 
-    def lean_step(self) -> LeanStep | None:
-        """How to step a batch of one with little work; None where a step needs more than that."""
+    def lean_row(self) -> LeanRow | None:
+        """How to step and reset a batch of one with little work.
+
+        None where that takes more, and before the first trial.
+        """
         more = self._in_trials or self._same_step or self._task_in_info
-        if not self._view.is_raw or more:
+        if more or not self._view.is_raw or not self._has_begun():
             return None
-        return LeanStep(self._batch, np.zeros(self._action_shape, self._action_dtype))
+        return LeanRow(self._batch, np.zeros(self._actions.shape, self._actions.dtype))
 
     def require_reset(self) -> None:
         """Raise ``gymnasium.error.ResetNeeded`` unless every row has begun a trial."""
+        if not self._has_begun():
+            raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
+
+    def _has_begun(self) -> bool:
         if not self._begun:
             self._begun = bool((self._batch.rows["trial"] >= 0).all())
-        if not self._begun:
-            raise gym.error.ResetNeeded("Call reset() first: no trial has begun.")
+        return self._begun
 
     # ------------------------------------------------------------------ the task contract
 
@@ -356,16 +379,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         checked = self.check_tasks(tasks)
         if len(checked) == 0:
             raise ValueError("A pool needs at least one task, got none.")
-        normalised = None
-        if weights is not None:
-            array = np.asarray(weights, np.float64)
-            fine = array.shape == (len(checked),) and np.isfinite(array).all()
-            if not fine or (array < 0).any() or array.sum() <= 0:
-                raise ValueError(
-                    f"task weights must be {len(checked)} finite numbers of at least 0 and not "
-                    f"all 0, got shape {array.shape}."
-                )
-            normalised = array / array.sum()
+        normalised = None if weights is None else normalised_weights(weights, len(checked))
         self._batch.set_pool(checked, normalised)
 
     # ------------------------------------------------------------------ exact state
@@ -403,6 +417,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     # ------------------------------------------------------------------ the inside
 
+    def _told_tasks(self) -> Tasks | None:
+        return self.get_task() if self._task_in_info else None
+
     def _choose_pool(
         self, tasks: Any, weights: Any, split: str, split_seed: int, n_tasks: int | None
     ) -> None:
@@ -414,44 +431,9 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return
         if weights is not None:
             raise ValueError("task_weights needs tasks, got none.")
-        if split in self._family.pools:
-            pool = self._family.pools[split]
-            if n_tasks is not None and at_least_one("n_tasks", n_tasks) > len(pool):
-                raise ValueError(f"Split {split!r} is a list of {len(pool)} tasks, got {n_tasks=}.")
-            self._batch.set_pool(pool[:n_tasks], None)
-            return
-        n_tasks = self._family.n_tasks.get(split) if n_tasks is None else n_tasks
-        accept = self._family.accept_tasks
-        if n_tasks is None:
-            if accept is not None:
-                raise ValueError("This family's filter on tasks needs a finite list: pass n_tasks.")
-            return
-        at_least_one("n_tasks", n_tasks)
-        key = derive_key(0, POOL_KEY_STREAM, split_seed)
-        parts: list[Tasks] = []
-        while (found := sum(map(len, parts))) < n_tasks:
-            if len(parts) >= MOST_DRAWS_PER_TASK * n_tasks / DRAW_AT_ONCE + 1:
-                raise ValueError(
-                    f"Of {len(parts) * DRAW_AT_ONCE} tasks drawn, the family's filter kept {found};"
-                    f" n_tasks={n_tasks} seems out of reach with these settings."
-                )
-            part = self._batch.draw(DRAW_AT_ONCE, derive_key(key, len(parts)))
-            parts.append(part if accept is None else part[accept(part)])
-        self._batch.set_pool(Tasks.concatenate(parts)[:n_tasks], None)
-
-    def _as_actions(self, actions: Any) -> Array:
-        """Actions in the kernels' dtype; ranges are the kernel's to check."""
-        self.require_reset()
-        array = np.asarray(actions)
-        if array.shape != self._action_shape:
-            raise ValueError(f"actions must have shape {self._action_shape}, got {array.shape}.")
-        if array.dtype != self._action_dtype or not array.flags.c_contiguous:
-            if array.dtype.kind not in ("iu" if self._action_dtype == np.int64 else "iuf"):
-                raise ValueError(
-                    f"actions must be {self._action_dtype} numbers, got dtype {array.dtype}."
-                )
-            array = np.ascontiguousarray(array, self._action_dtype)
-        return array
+        pool = pool_of_split(self._batch, split, split_seed, n_tasks)
+        if pool is not None:
+            self._batch.set_pool(pool, None)
 
     def refuse(self, row: int, actions: Array) -> NoReturn:
         """Say why ``row`` may not be stepped."""
@@ -465,43 +447,3 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             f"actions must lie in {self.single_action_space}, got {actions[row].tolist()} "
             f"in row {row}."
         )
-
-    def _info(self, reports: Array, mask: Array) -> dict[str, Any]:
-        """Named arrays of a batch of reports, each with its mask as Gymnasium has it."""
-        info: dict[str, Any] = {}
-        assert reports.dtype.names is not None
-        for name in reports.dtype.names:
-            info[name] = reports[name]
-            info[f"_{name}"] = mask
-        if self._task_in_info:
-            tasks = self.get_task()
-            info["task"] = {name: tasks[name] for name in tasks.keys()}  # noqa: SIM118
-            info["_task"] = mask
-        return info
-
-    def _add_final(
-        self,
-        info: dict[str, Any],
-        result: StepResult,
-        actions: Array,
-        ended: Array,
-        tasks: Tasks | None,
-    ) -> None:
-        """SAME_STEP: the observation and info with which trials (of ``tasks``) just ended."""
-        rows = np.flatnonzero(ended)
-        final_obs = np.full(self.num_envs, None, dtype=object)
-        seen = self._view.at_end(result.final_observation[rows], actions[rows], result.reward[rows])
-        for row, last_seen in zip(rows, seen, strict=True):
-            final_obs[row] = last_seen
-        final_info: dict[str, Any] = {}
-        for name in self.report_names:
-            final_info[name] = result.final_report[name]
-            final_info[f"_{name}"] = ended
-        if self._in_trials:
-            final_info["episode_final_obs"] = info["episode_final_obs"]
-            final_info["_episode_final_obs"] = ended
-        if tasks is not None:
-            final_info["task"] = {name: tasks[name] for name in tasks.keys()}  # noqa: SIM118
-            final_info["_task"] = ended
-        info["final_obs"], info["_final_obs"] = final_obs, ended
-        info["final_info"], info["_final_info"] = final_info, ended

@@ -1,4 +1,7 @@
-"""Which tests of the registry run: every id, but the costly ones only where code differs."""
+"""Which tests run: every one, but the costly ones of the registry only where code differs.
+
+A costly test that is not of an id runs with ``--all-ids`` alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ SAME_CODE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-ids", action="store_true", help="run costly tests for every id")
+    parser.addoption("--all-ids", action="store_true", help="run all costly tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +42,11 @@ def _stood_for(items: list[pytest.Item]) -> Iterator[pytest.Item]:
     for item in items:
         callspec: Any = getattr(item, "callspec", None)
         env_id = callspec and callspec.params.get("env_id")
-        if env_id in IDS and item.get_closest_marker("costly"):
+        if not item.get_closest_marker("costly"):
+            continue
+        if env_id is None:
+            yield item
+        elif env_id in IDS:
             entry_point, _ = IDS[env_id]
             if env_id not in SAME_CODE.get(entry_point, {env_id}):
                 yield item

@@ -333,9 +333,9 @@ def test_stable_baselines3_in_one_process_and_in_forked_ones(env_id: str) -> Non
         forked.close()
 
 
-def stream_of(env_id: str, split: str, split_seed: int = 0) -> np.ndarray:
-    """Ids of the first tasks of 400 rows, each drawn anew (no finite pool)."""
-    env = make_vec(env_id, 400, split=split, split_seed=split_seed)
+def stream_of(env_id: str, split: str, split_seed: int = 0, num_rows: int = 400) -> np.ndarray:
+    """Ids of the first tasks of many rows, each drawn anew (no finite pool)."""
+    env = make_vec(env_id, num_rows, split=split, split_seed=split_seed)
     env.unwrapped.set_pool(None)  # A list of the split's goes back to the stream that it is from.
     ids: np.ndarray = env.reset(seed=0)[1]["task_id"]
     return ids
@@ -392,7 +392,9 @@ def is_list(env_id: str, split: str) -> bool:
     if pools[0] != pools[1]:
         return False
     assert len(pools[0].unique()) == len(pools[0])
-    assert set(stream_of(env_id, split)) == set(pools[0].ids.tolist())
+    # So many draws that none of a list is left out.
+    drawn = stream_of(env_id, split, num_rows=max(400, 20 * len(pools[0])))
+    assert set(drawn) == set(pools[0].ids.tolist())
     with pytest.raises(ValueError, match="is a list of"):
         gym.make(env_id, split=split, n_tasks=len(pools[0]) + 1)
     assert gym.make(env_id, split=split, n_tasks=1).unwrapped.pool == pools[0][:1]

@@ -11,36 +11,9 @@ import numpy as np
 import pytest
 
 import metaenvs.batch
+from metaenvs.cuda.records import RowArray
 from metaenvs.kernels.row_function import RowFunction, bind
 from metaenvs.registration import IDS
-
-
-class Record:
-    """One record of a structured array, whose fields are attributes as in a kernel."""
-
-    def __init__(self, void: np.void) -> None:
-        object.__setattr__(self, "void", void)
-
-    def __getattr__(self, name: str) -> Any:
-        return self.void[name]
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.void[name] = value
-
-
-class Records:
-    """A structured array whose elements are :class:`Record`."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-        self.shape = array.shape
-
-    def __getitem__(self, index: int) -> Record:
-        return Record(self.array[index])
-
-    def __setitem__(self, index: int, record: Record) -> None:
-        self.array[index] = record.void
-
 
 calls: list[str] = []
 
@@ -53,7 +26,7 @@ def build_uncompiled(
 
     def run(*arrays: np.ndarray) -> Any:
         calls.append(template.__name__)
-        return kernel(*(Records(array) if array.dtype.names else array for array in arrays))
+        return kernel(*(RowArray(array) if array.dtype.names else array for array in arrays))
 
     return run
 

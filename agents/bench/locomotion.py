@@ -16,7 +16,10 @@ from agents.bench import peers
 from agents.bench.rows import Row, absent_row, measured_row
 from agents.bench.timing import Contender, Effort, interleave, sustained
 
-__all__ = ["ant_batch", "half_cheetah_batch", "locomotion_memory", "locomotion_single"]
+__all__ = [
+    "CONTESTS", "STEPS_UNIT", "ant_batch", "half_cheetah_batch", "locomotion_memory",
+    "locomotion_single", "step_block", "varied_batch",
+]  # fmt: skip
 
 STEPS_UNIT = "env steps/s"
 BATCH_SIZES = (64, 256)
@@ -60,9 +63,9 @@ def _batch_rows(name: str, robot: str, effort: Effort) -> list[Row]:
     pools = {"EnvPool without contact forces": pool_arguments, "EnvPool as it ships": {}}
     rows: list[Row] = []
     for num_envs in BATCH_SIZES:
-        env = _varied_batch(env_id, num_envs)
+        env = varied_batch(env_id, num_envs)
         ours, limit = "step()", "open-loop mujoco.rollout"
-        blocks = {ours: _step_block(env), limit: _rollout_block(env)}
+        blocks = {ours: step_block(env), limit: _rollout_block(env)}
         if peers.installed(peers.ENVPOOL):
             for pool, arguments in pools.items():
                 blocks[pool] = peers.envpool_block(pool_id, num_envs, BLOCK_STEPS, arguments)
@@ -114,9 +117,9 @@ def locomotion_memory(effort: Effort) -> list[Row]:
     name = "locomotion-memory"
     rows: list[Row] = []
     for robot, (env_id, _, _) in CONTESTS.items():
-        _varied_batch(env_id, 2)
+        varied_batch(env_id, 2)
         before, begun = _resident(), time.perf_counter()
-        env = _varied_batch(env_id, MANY_MODELS)
+        env = varied_batch(env_id, MANY_MODELS)
         seconds = time.perf_counter() - begun
         added, total = _resident() - before, _resident()
         label = f"{robot}, {MANY_MODELS:,} models"
@@ -127,7 +130,7 @@ def locomotion_memory(effort: Effort) -> list[Row]:
     return rows
 
 
-def _varied_batch(env_id: str, num_envs: int) -> Any:
+def varied_batch(env_id: str, num_envs: int) -> Any:
     """Every row with a model of its own: masses and damping drawn from ranges."""
     env: Any = gym.make_vec(env_id, num_envs=num_envs, mode="range", autoreset_mode="SameStep")
     _, info = env.reset(seed=0)
@@ -140,7 +143,8 @@ def _actions(env: Any, num_steps: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).uniform(-1, 1, size).astype(np.float32)
 
 
-def _step_block(env: Any) -> Callable[[], int]:
+def step_block(env: Any) -> Callable[[], int]:
+    """Random steps, the actions drawn before."""
     actions = _actions(env, BLOCK_STEPS)
 
     def block() -> int:

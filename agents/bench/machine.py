@@ -13,8 +13,8 @@ import metaenvs
 __all__ = ["machine_facts"]
 
 PACKAGES = (
-    "numpy", "numba", "gymnasium", "torch", "jax", "xminigrid", "minigrid", "stable-baselines3",
-    "sb3-contrib", "mujoco", "envpool",
+    "numpy", "numba", "numba-cuda", "gymnasium", "torch", "jax", "xminigrid", "minigrid",
+    "stable-baselines3", "sb3-contrib", "mujoco", "mujoco-warp", "warp-lang", "envpool",
 )  # fmt: skip
 
 

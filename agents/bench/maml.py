@@ -76,6 +76,11 @@ def _iterations(
     family: Any = env.unwrapped
     policy = maml.new_policy(config, env)
     generator = torch.Generator().manual_seed(0)
+    shape = (config.num_tasks, config.rollouts_per_task)
+
+    def noise() -> torch.Tensor:
+        return policy.distribution.noise(shape, generator)
+
     optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
     env.reset(seed=0)
     torch.set_num_threads(1)  # of one operation, as the command `train` has it
@@ -85,7 +90,7 @@ def _iterations(
     updating: list[float] = []
     for _ in range(1 + iterations):
         times = [time.perf_counter()]
-        collect_episodes(env, policy, policy.for_tasks(config.num_tasks), generator)
+        collect_episodes(env, policy, policy.for_tasks(config.num_tasks), noise)
         times.append(time.perf_counter())
         sample(env, policy, family.sample_tasks(config.num_tasks), generator)
         times.append(time.perf_counter())

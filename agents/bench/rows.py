@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Row", "absent_row", "measured_row"]
+__all__ = ["Row", "absent_row", "measured_row", "skipped_row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,11 @@ def measured_row(
 
 def absent_row(measurement: str, what: str, packages: Sequence[str]) -> Row:
     """The row of a peer whose packages are not installed."""
+    return skipped_row(measurement, what, f"not installed (needs {', '.join(packages)})")
+
+
+def skipped_row(measurement: str, what: str, note: str) -> Row:
+    """The row of what was not measured, with a note that says why."""
     return Row(
         measurement=measurement,
         what=what,
@@ -57,5 +62,5 @@ def absent_row(measurement: str, what: str, packages: Sequence[str]) -> Row:
         minimum=None,
         maximum=None,
         repeats=0,
-        note=f"not installed (needs {', '.join(packages)})",
+        note=note,
     )

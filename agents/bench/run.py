@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents.bench.bandit import bandit
+from agents.bench.cuda_batch import cuda_batch
 from agents.bench.environments import cost_growth, krazy_world_batch, krazy_world_single
 from agents.bench.locomotion import (
     ant_batch,
@@ -18,8 +19,10 @@ from agents.bench.locomotion import (
     locomotion_memory,
     locomotion_single,
 )
+from agents.bench.locomotion_cuda import locomotion_cuda
 from agents.bench.machine import machine_facts
 from agents.bench.maml import maml_iterations
+from agents.bench.overhead import training_overhead
 from agents.bench.report import print_rows, write_report
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
@@ -46,8 +49,14 @@ MEASUREMENTS = {
         "Random actions in one world, resets included, beside MiniGrid", krazy_world_single
     ),
     "cost-growth": Measurement("Cost of one row's step in larger batches", cost_growth),
+    "cuda-batch": Measurement(
+        "Random actions in Krazy World on a GPU, a new world at every trial", cuda_batch
+    ),
     "rl2-training": Measurement(
         "Training on Krazy World, rollouts and updates, beside RecurrentPPO", rl2_training
+    ),
+    "training-overhead": Measurement(
+        "What a run costs beside rollouts and updates, in default settings", training_overhead
     ),
     "half-cheetah-batch": Measurement(
         "Random actions, a model for each row, beside open-loop physics and EnvPool",
@@ -58,6 +67,9 @@ MEASUREMENTS = {
     ),
     "locomotion-single": Measurement(
         "Random actions in one robot, resets included, beside Gymnasium's own", locomotion_single
+    ),
+    "locomotion-cuda": Measurement(
+        "Random actions, a model for each row, on a GPU beside the CPU", locomotion_cuda
     ),
     "locomotion-memory": Measurement("1,024 different models", locomotion_memory),
     "maml": Measurement(

@@ -103,7 +103,7 @@ def _new_peer(trial_length: int) -> Any:
     """
     from sb3_contrib import RecurrentPPO
 
-    from agents.bench.sb3_adapter import SB3VecEnv
+    from metaenvs.wrappers.sb3_vec_env import SB3VecEnv
 
     env: Any = gym.make_vec(
         CONFIG.env_id,

@@ -17,6 +17,7 @@ __all__ = [
     "action_values",
     "exact_gradient",
     "exact_hessian",
+    "exact_score_surrogate",
     "exact_taypo",
     "exact_value",
     "finite_horizon_action_values",
@@ -227,6 +228,51 @@ def exact_taypo(
         total = total + terms[0]
         gains = mdp.discount * torch.stack(terms[1:]) @ difference_moves.mT
     return mdp.initial @ total
+
+
+def exact_score_surrogate(
+    mdp: TabularMDP,
+    policy: Tensor,
+    behaviour: Tensor,
+    critic: Tensor | None = None,
+    horizon: float = math.inf,
+) -> Tensor:
+    """Expectation under the behaviour policy of the score surrogate, order ``"score"``.
+
+    ``sum_t gamma^t (Q^mu(s_t, a_t) - critic(s_t)) log pi(a_t|s_t)``. Where the two policies agree
+    its gradient is the value's; its Hessian is not, and depends on the critic.
+
+    Args:
+        mdp: The process.
+        policy: (states, actions), the policy that is differentiated.
+        behaviour: (states, actions), mu.
+        critic: (states,), or (horizon, states) where the horizon is finite; None for none.
+        horizon: Number of steps, or ``math.inf``.
+
+    Returns:
+        A tensor without dimensions.
+
+    Raises:
+        ValueError: If a policy's shape or the horizon does not fit.
+    """
+    _check_policy(mdp, policy)
+    weights = behaviour * policy.log()
+    if horizon == math.inf:
+        advantages = action_values(mdp, behaviour)
+        if critic is not None:
+            advantages = advantages - critic[:, None]
+        visits: Tensor = torch.linalg.solve(_resolvent(mdp, behaviour).mT, mdp.initial)
+        return visits @ (weights * advantages).sum(-1)
+    advantages = finite_horizon_action_values(mdp, behaviour, int(horizon))
+    if critic is not None:
+        advantages = advantages - critic[..., None]
+    total = torch.zeros_like(mdp.initial[0])
+    visits = mdp.initial
+    moves = _state_transitions(mdp, behaviour)
+    for advantage in advantages:
+        total = total + visits @ (weights * advantage).sum(-1)
+        visits = mdp.discount * visits @ moves
+    return total
 
 
 def _state_transitions(mdp: TabularMDP, weights: Tensor) -> Tensor:

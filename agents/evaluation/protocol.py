@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -109,6 +109,7 @@ def evaluate(
     env_arguments: Mapping[str, Any] | None = None,
     device: str = "cpu",
     run: str = "",
+    record: Sequence[str] = (),
 ) -> list[EvaluationRow]:
     """Let an agent adapt to tasks and write down each episode.
 
@@ -128,12 +129,15 @@ def evaluate(
         env_arguments: The family's own arguments.
         device: Where the agent computes.
         run: What the table calls this run of the agent: one training seed, usually.
+        record: Entries of the family's ``info``, one number per row each, whose values at the
+            end of every episode come into the table.
 
     Returns:
         One row per episode, ordered by task id, rollout and episode.
 
     Raises:
-        ValueError: No task, tasks that are not the family's, fewer than one rollout or episode.
+        ValueError: No task, tasks that are not the family's, fewer than one rollout or episode,
+            an entry to record that ``info`` lacks.
     """
     for name, number in (("tasks", len(tasks)), ("rollouts", rollouts), ("episodes", episodes)):
         if number < 1:
@@ -154,6 +158,11 @@ def evaluate(
     task_ids, numbers = repeated.ids, number_rollouts(tasks.ids, rollouts).ravel()
     environment_seeds = row_seeds(seed, ENVIRONMENT_STREAM, task_ids, numbers)
     observation, info = env.reset(seed=environment_seeds.tolist(), options={"task": repeated})
+    numbers_in_info = [
+        name for name, value in info.items() if np.shape(value) == (rows,) and name[0] != "_"
+    ]
+    if unknown := sorted(set(record) - set(numbers_in_info)):
+        raise ValueError(f"{env_id} can record {numbers_in_info}, not {unknown}.")
     agent.begin(
         num_tasks, rollouts, episodes, env.single_observation_space, env.single_action_space,
         row_seeds(seed, AGENT_STREAM, task_ids, numbers), device,
@@ -161,7 +170,10 @@ def evaluate(
     active = np.ones(rows, np.bool_)
     returns = np.zeros((rows, episodes))
     lengths = np.zeros((rows, episodes), np.int64)
-    success = np.full((rows, episodes), np.nan)
+    outcomes = {
+        name: np.full((rows, episodes), np.nan)
+        for name in dict.fromkeys([*record, *(["success"] if "success" in info else [])])
+    }
     while active.any():
         actions = agent.act(observation)
         next_observation, reward, terminated, truncated, info = env.step(actions)
@@ -173,10 +185,9 @@ def evaluate(
         going = np.flatnonzero(active)
         returns[going, episode[going]] += reward[going]
         lengths[going, episode[going]] += 1
-        if "success" in info:
-            outcome = np.where(over, final["success"], info["success"])
-            done = np.flatnonzero(active & ended)
-            success[done, episode[done]] = outcome[done]
+        done = np.flatnonzero(active & ended)
+        for name, values in outcomes.items():
+            values[done, episode[done]] = np.where(over, final[name], info[name])[done]
         agent.observe(
             Transition(
                 observation, actions, reward, next_observation, ended, by_rules, active.copy()
@@ -186,6 +197,7 @@ def evaluate(
         observation = next_observation
     env.close()
     before = np.cumsum(lengths, axis=1) - lengths
+    success = outcomes.get("success", np.full((rows, episodes), np.nan))
     return [
         EvaluationRow(
             agent=agent.name,
@@ -199,6 +211,7 @@ def evaluate(
             env_steps_before=int(before[row, episode]),
             success=float(success[row, episode]),
             run=run,
+            info={name: float(outcomes[name][row, episode]) for name in record},
         )
         for row in range(rows)
         for episode in range(episodes)

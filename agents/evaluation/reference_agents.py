@@ -11,7 +11,7 @@ import numpy.typing as npt
 from agents.evaluation.protocol import Transition
 from metaenvs.kernels.random import GOLDEN, mix
 
-__all__ = ["RandomAgent"]
+__all__ = ["RandomAgent", "StillAgent"]
 
 SHIFT_TO_DOUBLE, DOUBLE_STEP = np.uint64(11), 2.0**-53
 
@@ -66,6 +66,42 @@ class RandomAgent:
         uniform = (mix(self._keys + self._step * GOLDEN) >> SHIFT_TO_DOUBLE) * DOUBLE_STEP
         scaled = uniform * self._range
         return np.asarray(self._low + (np.floor(scaled) if self._whole else scaled), self._dtype)
+
+    def observe(self, transition: Transition) -> None:
+        """Learn nothing."""
+
+
+class StillAgent:
+    """Acts with zeros: a robot without torque, the other lower reference of continuous control."""
+
+    name = "still"
+
+    def begin(
+        self,
+        num_tasks: int,
+        rollouts: int,
+        episodes: int,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        seed: npt.NDArray[np.uint64],
+        device: str,
+    ) -> None:
+        """Read the shape of the actions.
+
+        Raises:
+            ValueError: An action space other than a Box, or one without 0.
+        """
+        if not isinstance(action_space, gym.spaces.Box) or not action_space.contains(
+            np.zeros(action_space.shape, action_space.dtype)
+        ):
+            raise ValueError(
+                f"Acting with zeros needs a Box action space that has them, got {action_space}."
+            )
+        self._actions = np.zeros((num_tasks * rollouts, *action_space.shape), action_space.dtype)
+
+    def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Zeros for each row."""
+        return self._actions.copy()
 
     def observe(self, transition: Transition) -> None:
         """Learn nothing."""

@@ -41,17 +41,22 @@ class AgentReturns:
         return np.asarray(self.returns[:, :, first - 1 :].mean(2))
 
 
-def returns_of_agents(rows: Sequence[EvaluationRow]) -> dict[str, AgentReturns]:
+def returns_of_agents(
+    rows: Sequence[EvaluationRow], of: str = "episode_return"
+) -> dict[str, AgentReturns]:
     """Returns of every agent of a table, by name, in the order in which they appear.
 
     Rollouts of one task are no independent samples of the tasks: their mean is the task's return.
 
     Args:
         rows: In any order, of one family and one split.
+        of: Another column in the returns' place: ``length``, ``success``, or a recorded entry of
+            ``info``.
 
     Raises:
         ValueError: No row, several families or splits, an episode that is there twice, or one
             that is missing; all runs of an agent need the same tasks, rollouts and episodes.
+            A column that the table lacks.
     """
     if not rows:
         raise ValueError("Expected an evaluation table with at least one row, got none.")
@@ -64,10 +69,10 @@ def returns_of_agents(rows: Sequence[EvaluationRow]) -> dict[str, AgentReturns]:
     by_agent: dict[str, list[EvaluationRow]] = {}
     for row in rows:
         by_agent.setdefault(row.agent, []).append(row)
-    return {agent: _returns_of(agent, mine) for agent, mine in by_agent.items()}
+    return {agent: _returns_of(agent, mine, of) for agent, mine in by_agent.items()}
 
 
-def _returns_of(agent: str, rows: Sequence[EvaluationRow]) -> AgentReturns:
+def _returns_of(agent: str, rows: Sequence[EvaluationRow], of: str) -> AgentReturns:
     runs, run = np.unique([row.run for row in rows], return_inverse=True)
     tasks, task = np.unique(np.array([row.task_id for row in rows]), return_inverse=True)
     rollout = np.array([row.rollout for row in rows])
@@ -92,6 +97,17 @@ def _returns_of(agent: str, rows: Sequence[EvaluationRow]) -> AgentReturns:
     # Sorted first, so that the order of the table does not change the last digit of a sum.
     order = np.lexsort(keys[::-1])
     sums = np.zeros(shape)
-    returns = np.array([row.episode_return for row in rows])
+    returns = _column(rows, of)
     np.add.at(sums, (run[order], task[order], episode[order]), returns[order])
     return AgentReturns(agent, tuple(runs.tolist()), tasks, sums / counts, counts[0, :, 0])
+
+
+def _column(rows: Sequence[EvaluationRow], name: str) -> npt.NDArray[np.float64]:
+    if name in ("episode_return", "length", "success"):
+        return np.array([getattr(row, name) for row in rows], np.float64)
+    if any(name not in row.info for row in rows):
+        raise ValueError(
+            f"The table has episode_return, length, success and, recorded in all rows, "
+            f"{sorted(set.intersection(*(set(row.info) for row in rows)))}; not {name!r}."
+        )
+    return np.array([row.info[name] for row in rows])

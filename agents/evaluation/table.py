@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -34,31 +34,50 @@ class EvaluationRow:
     """1 or 0; NaN where the family has no notion of it."""
     run: str = ""
     """Which of the agent's runs (training seeds) this was."""
+    info: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What the family's ``info`` told at the episode's end, of the entries that were recorded."""
+
+
+COLUMNS = {part.name: part for part in fields(EvaluationRow) if part.name != "info"}
+PREFIX = "info."
 
 
 def write_table(path: str | os.PathLike[str], rows: Sequence[EvaluationRow]) -> None:
-    """Write rows as CSV, whole or not at all."""
+    """Write rows as CSV, whole or not at all; recorded entries become columns ``info.NAME``.
+
+    Raises:
+        ValueError: Not all rows have the same entries.
+    """
+    recorded = list(rows[0].info) if rows else []
+    if any(list(row.info) != recorded for row in rows):
+        raise ValueError(f"Expected rows that all recorded {recorded}.")
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(EvaluationRow)])
-    writer.writeheader()
-    # Not dataclasses.asdict, which copies deeply and takes most of the time.
-    writer.writerows(vars(row) for row in rows)
+    writer = csv.writer(text)
+    writer.writerow([*COLUMNS, *(PREFIX + name for name in recorded)])
+    # Not dataclasses.astuple, which copies deeply and takes most of the time.
+    cells = (vars(row) for row in rows)
+    writer.writerows([*(row[name] for name in COLUMNS), *row["info"].values()] for row in cells)
     write_whole(path, text.getvalue())
 
 
 def read_table(path: str | os.PathLike[str]) -> list[EvaluationRow]:
     """Read what :func:`write_table` wrote; ValueError where it is something else."""
     kinds = {"int": int, "float": float, "str": str}
-    columns = {field.name: kinds[str(field.type)] for field in fields(EvaluationRow)}
+    columns = {name: kinds[str(part.type)] for name, part in COLUMNS.items()}
     with open(path, newline="") as file:
         reader = csv.DictReader(file)
-        if set(reader.fieldnames or ()) != set(columns):
+        found = set(reader.fieldnames or ())
+        recorded = [name for name in reader.fieldnames or () if name.startswith(PREFIX)]
+        if found - set(recorded) != set(columns):
             raise ValueError(
                 f"{os.fspath(path)} is no evaluation table: expected the columns "
-                f"{sorted(columns)}, got {sorted(reader.fieldnames or ())}."
+                f"{sorted(columns)}, got {sorted(found)}."
             )
         return [
-            EvaluationRow(**{name: kind(line[name]) for name, kind in columns.items()})
+            EvaluationRow(
+                **{name: kind(line[name]) for name, kind in columns.items()},
+                info={name.removeprefix(PREFIX): float(line[name]) for name in recorded},
+            )
             for line in reader
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -53,7 +54,7 @@ def distance_to_corner(x: Any, y: Any, corner: Any) -> Any:
     """Euclidean distance."""
     across = x - CORNER_DISTANCE * corner_x(corner)
     up = y - CORNER_DISTANCE * corner_y(corner)
-    return np.sqrt(across * across + up * up)
+    return math.sqrt(across * across + up * up)
 
 
 @row_function

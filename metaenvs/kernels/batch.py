@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from metaenvs.kernels.foreign import take_ticket
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.row_function import row_function
@@ -54,7 +56,8 @@ def run_chunk(
     final_reports: Any,
 ) -> None:
     """Step, or begin, rows ``first`` to ``last - 1``."""
-    for index in range(first, last):
+    for position in range(first, last):
+        index = np.uint64(position)
         if mask.shape[0] == 0:
             advance(
                 index, settings, parameters, rows, tasks, words, states, pins, pool,
@@ -106,11 +109,20 @@ def work(
 @row_function(inline=False)
 def find_refused(settings: Any, rows: Any, actions: Any) -> int:
     """First row that may not be stepped, or -1."""
+    # All actions are looked at, legal or not: without a way out the loop runs many at once. Rows
+    # are left alone where they may be stepped anyhow: they lie in the caches of other threads.
+    refused = 0
     for index in range(rows.shape[0]):
-        over = rows[index].finished and not settings.next_step
-        if over or not is_legal(settings, actions[index]):
-            return index
-    return -1
+        refused += not is_legal(settings, actions[index])
+    if not settings.next_step:
+        for index in range(rows.shape[0]):
+            refused += rows[index].finished
+    if refused == 0:
+        return -1
+    first = 0
+    while is_legal(settings, actions[first]) and (settings.next_step or not rows[first].finished):
+        first += 1
+    return first
 
 
 def run_rows(

@@ -10,6 +10,7 @@ from sub-stream ``t`` of that. Nothing else enters.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def is_legal_discrete(settings: Any, action: Any) -> Any:
 def is_legal_continuous(settings: Any, action: Any) -> Any:
     """Whether all elements of an action (floats) are finite."""
     for position in range(action.shape[0]):
-        if not np.isfinite(action[position]):
+        if not math.isfinite(action[position]):
             return False
     return True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from metaenvs.kernels.row_function import row_function
 from metaenvs.krazy_world.tiles import AGENT, OUTSIDE
 
@@ -44,12 +46,17 @@ def observe_codes(parameters: Any, task: Any, state: Any, observation: Any) -> N
     tiles, tile_codes = state.tiles, task.tile_codes
     position = 0
     if parameters.local_view:
-        for row in range(agent_row - 1, agent_row + 2):
-            for column in range(agent_column - 1, agent_column + 2):
-                code = OUTSIDE
-                if 0 <= row < size and 0 <= column < size:
-                    code = tile_codes[tiles[row * size + column]]
-                observation[position] = code
+        here = agent_row * size + agent_column
+        above, below = agent_row > 0, agent_row < size - 1
+        left, right = agent_column > 0, agent_column < size - 1
+        for down in range(-1, 2):
+            row_inside = above if down < 0 else (below if down > 0 else True)
+            for across in range(-1, 2):
+                inside = row_inside & (left if across < 0 else (right if across > 0 else True))
+                # Some cell is read in any case: nobody can predict which way a branch would go.
+                seen = np.uint64(here + down * size + across if inside else here)
+                code = tile_codes[tiles[seen]]
+                observation[position] = code if inside else OUTSIDE
                 position += 1
     else:
         for cell in range(size * size):

@@ -61,7 +61,6 @@ def state_dtype(size: int) -> np.dtype[Any]:
             ("death_cause", np.int32),
             ("types_seen", np.int32),
             ("num_types_present", np.int32),
-            ("types_visited", np.float32),
             ("trial_deaths", np.int32),
             ("trial_goals", np.int32),
             ("has_key", np.bool_),
@@ -73,11 +72,11 @@ def state_dtype(size: int) -> np.dtype[Any]:
 
 @row_function
 def count_bits(bits: Any) -> Any:
-    """Number of ones among the lowest ten bits."""
-    count = 0
-    for position in range(10):
-        count += (bits >> position) & 1
-    return count
+    """Number of ones among the lowest 16 bits: added in pairs, fours, bytes, all."""
+    bits = (bits & 0x5555) + ((bits >> 1) & 0x5555)
+    bits = (bits & 0x3333) + ((bits >> 2) & 0x3333)
+    bits = (bits & 0x0F0F) + ((bits >> 4) & 0x0F0F)
+    return (bits & 0xFF) + (bits >> 8)
 
 
 @row_function
@@ -89,7 +88,6 @@ def start_episode(parameters: Any, task: Any, state: Any, episode: Any, key: Any
             present |= 1 << int(task.tiles[cell])
         state.num_types_present = count_bits(present & ~(1 << WALL))
         state.types_seen = 0
-        state.types_visited = 0.0
         state.trial_deaths = 0
         state.trial_goals = 0
     for cell in range(task.tiles.shape[0]):
@@ -135,62 +133,64 @@ def step(parameters: Any, task: Any, state: Any, action: Any, key: Any) -> Any:
     free of energy until something else is entered or the way is blocked. A teleporter's exit is
     not resolved further. Energy is checked after a pick-up of the same step.
     """
-    size = parameters.size
+    # Read once and written once: between, the compiler may keep them out of memory.
+    size, tiles = parameters.size, state.tiles
+    row, column, energy, types_seen = state.row, state.column, state.energy, state.types_seen
     down = task.displacements[action, 0]
     right = task.displacements[action, 1]
     distance = 0
     if parameters.dense_reward:
         distance = distance_to_goals(task, state, size)
     goals = 0
-    dead = False
-    state.entered = NOTHING_ENTERED
+    death_cause = ALIVE
+    entered = NOTHING_ENTERED
     moving = down != 0 or right != 0
     while moving:
-        row = state.row + down
-        column = state.column + right
-        if row < 0 or row >= size or column < 0 or column >= size:
+        next_row = row + down
+        next_column = column + right
+        if next_row < 0 or next_row >= size or next_column < 0 or next_column >= size:
             break
-        cell = row * size + column
-        tile = state.tiles[cell]
+        cell = np.uint64(next_row * size + next_column)
+        tile = int(tiles[cell])
         if tile == WALL or (tile == DOOR and not state.has_key):
             break
-        state.row = row
-        state.column = column
-        state.entered = tile
-        if (state.types_seen >> tile) & 1 == 0:
-            state.types_seen |= 1 << int(tile)
-            state.types_visited = np.float32(count_bits(state.types_seen)) / np.float32(
-                state.num_types_present
-            )
+        row = next_row
+        column = next_column
+        entered = tile
+        types_seen |= 1 << tile
         moving = tile == ICE
         if tile == DEATH:
-            dead = True
-            state.death_cause = DIED_ON_TILE
+            death_cause = DIED_ON_TILE
             state.trial_deaths += 1
         elif tile == TELEPORTER:
-            cell = other_teleporter(state.tiles, cell)
-            state.row = cell // size
-            state.column = cell % size
+            other_end = other_teleporter(tiles, int(cell))
+            row = other_end // size
+            column = other_end % size
         elif tile == GOAL or tile == KEY or tile == ENERGY:
-            state.tiles[cell] = NORMAL
+            tiles[cell] = NORMAL
             if tile == GOAL:
                 goals += 1
             elif tile == KEY:
                 state.has_key = True
-            elif state.energy != UNLIMITED:
-                state.energy += parameters.energy_replenish
+            elif energy != UNLIMITED:
+                energy += parameters.energy_replenish
+    if energy != UNLIMITED:
+        energy -= 1
+        if energy < 1 and death_cause == ALIVE:
+            death_cause = DIED_OF_ENERGY
+    state.row = row
+    state.column = column
+    state.energy = energy
     state.goals += goals
+    state.entered = entered
+    state.death_cause = death_cause
+    state.types_seen = types_seen
     state.trial_goals += goals
-    if state.energy != UNLIMITED:
-        state.energy -= 1
-        if state.energy < 1 and not dead:
-            dead = True
-            state.death_cause = DIED_OF_ENERGY
     reward = np.float64(goals)
     if parameters.dense_reward:
         nearer = distance - distance_to_goals(task, state, size)
         reward = np.float64(nearer + DENSE_GOAL_WORTH * goals)
-    return reward, dead
+    return reward, death_cause != ALIVE
 
 
 @row_function
@@ -199,6 +199,8 @@ def report(parameters: Any, task: Any, state: Any, fields: Any) -> None:
     fields.goals_collected = state.goals
     fields.tile_type_entered = state.entered
     fields.death_cause = state.death_cause
-    fields.tile_types_visited = state.types_visited
+    fields.tile_types_visited = np.float32(count_bits(state.types_seen)) / np.float32(
+        state.num_types_present
+    )
     fields.trial_deaths = state.trial_deaths
     fields.trial_goals = state.trial_goals

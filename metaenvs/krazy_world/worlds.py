@@ -18,6 +18,7 @@ from metaenvs.krazy_world.tiles import (
     ICE,
     KEY,
     NORMAL,
+    OUTSIDE,
     TELEPORTER,
     WALL,
 )
@@ -31,6 +32,7 @@ DYNAMICS = ("default", "simple", "moderate", "hard")
 NUM_TILE_TYPES = 10
 MAX_TRIES = 1000
 CLEAR_OF_DOOR = 2
+NEAR = OUTSIDE  # Marks those cells while a world is drawn.
 
 
 def task_space(size: int) -> gym.spaces.Dict:
@@ -78,26 +80,38 @@ def list_free_cells(task: Any, cells: Any, size: Any, door: Any) -> Any:
 
     Answers how many are clear of the door, and how many there are in all.
     """
+    # No branch depends on what is where: on a fresh board the processor could only guess.
+    tiles = task.tiles
     door_row = door // size
     door_column = door % size
-    clear = 0
-    near_from = size * size
-    for row in range(size):
-        for column in range(size):
-            cell = row * size + column
-            if task.tiles[cell] != NORMAL:
-                continue
-            if door >= 0 and abs(row - door_row) + abs(column - door_column) <= CLEAR_OF_DOOR:
-                near_from -= 1
-                cells[near_from] = cell
-            else:
-                cells[clear] = cell
-                clear += 1
+    if door >= 0:
+        for down in range(-CLEAR_OF_DOOR, CLEAR_OF_DOOR + 1):
+            reach = CLEAR_OF_DOOR - abs(down)
+            for right in range(-reach, reach + 1):
+                cell = cell_or(door, door_row + down, door_column + right, size)
+                tiles[cell] = NEAR if tiles[cell] == NORMAL else tiles[cell]
+    clear = np.uint64(0)
+    for cell in range(size * size):
+        cells[clear] = cell
+        clear += np.uint64(tiles[cell] == NORMAL)
     free = clear
-    for position in range(near_from, size * size):
-        cells[free] = cells[position]
-        free += 1
-    return clear, free
+    if door >= 0:
+        for down in range(CLEAR_OF_DOOR, -CLEAR_OF_DOOR - 1, -1):
+            reach = CLEAR_OF_DOOR - abs(down)
+            for right in range(reach, -reach - 1, -1):
+                cell = cell_or(door, door_row + down, door_column + right, size)
+                near = tiles[cell] == NEAR
+                tiles[cell] = NORMAL if near else tiles[cell]
+                cells[free] = cell
+                free += np.uint64(near)
+    return int(clear), int(free)
+
+
+@row_function
+def cell_or(otherwise: Any, row: Any, column: Any, size: Any) -> Any:
+    """The cell at a place, or ``otherwise`` beyond the board."""
+    inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
+    return np.uint64(row * size + column if inside else otherwise)
 
 
 @row_function

@@ -1,8 +1,8 @@
 """Published task sets of which the goal varies, or each element of the dynamics, as data.
 
-Sources: LDM (Lee and Chung 2021), from its code; PEARL's and VariBAD's rand_param_envs; HFR (Wan
-et al. 2021) and the specification's section 2.8 for the sparse ones; MetODS (Chalvidal et al.
-2022); ITTS (Gutierrez and Leonetti 2020).
+Sources: LDM (Lee and Chung 2021) and HFR (Wan et al. 2021), from their code; PEARL's and VariBAD's
+rand_param_envs; for the sparse ones HFR's reward, or one like it, with rand_param_envs' dynamics;
+MetODS (Chalvidal et al. 2022); ITTS (Gutierrez and Leonetti 2020).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from metaenvs.locomotion.changed_dynamics import (
     ANT_ACTUATORS,
@@ -23,7 +25,7 @@ from metaenvs.locomotion.distributions import Between, Disc, Powers, Split, Valu
 from metaenvs.locomotion.goals import Reward
 from metaenvs.locomotion.settings import Observation, Setting
 
-__all__ = ["CHANGED_GOALS"]
+__all__ = ["CHANGED_GOALS", "random_parameters"]
 
 QUARTER = math.pi / 2
 TRIALS_OF_TWO: dict[str, Any] = {"episode_steps": 200, "episodes_per_trial": 2}
@@ -82,7 +84,12 @@ LDM = {
 
 
 def random_parameters(limit: float) -> dict[str, Values]:
-    """rand_param_envs: each element's own multiplier, log-uniform."""
+    """What varies in rand_param_envs: each element's own multiplier, log-uniform.
+
+    Args:
+        limit: Greatest exponent (3 in rand_param_envs), of 1.5 for masses, inertias and frictions
+            and of 1.3 for damping.
+    """
     return {
         "body_mass_scale": Powers(1.5, -limit, limit),
         "body_inertia_scale": Powers(1.5, -limit, limit),
@@ -148,6 +155,68 @@ SPARSE = {
         )
         for name, robot in (("Hopper", "hopper"), ("Walker2d", "walker2d"))
     },
+}
+
+
+HFR_ANT_STRENGTH = 30 / 150
+"""PEARL's ant has gears of 30 where Gymnasium's has 150."""
+
+
+def hfr_list(name: str, values: Any, num_test: int, **constant: Any) -> dict[str, Split]:
+    """HFR's lists of one entry's values: the last ``num_test`` are the test's."""
+    return {
+        "train": product(**{name: values[:-num_test].tolist()}, **constant),
+        "test": product(**{name: values[-num_test:].tolist()}, **constant),
+    }
+
+
+def half_circle(num_goals: int, seed: int) -> Any:
+    """Goals (num_goals, 2) at even angles on a half circle of 2 m, in the authors' order."""
+    angles = np.linspace(0.0, np.pi, num_goals)
+    goals = 2.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    np.random.RandomState(seed).shuffle(goals)
+    return goals
+
+
+HFR_ANT = Reward(
+    control_weight=0.005, contact_weight=0.5e-3, alive_bonus=0.05, bonus_needs_health=False,
+    ends_unhealthy=True,
+)  # fmt: skip
+HFR_ANT_OBSERVATION = Observation(hidden_positions=0, contact_forces=True, contact_world=True)
+
+HFR = {
+    "HFRHalfCheetahVelocity": Setting(
+        robot="half_cheetah",
+        goal="sparse_velocity",
+        reward=Reward(control_weight=0.05),
+        observation=Observation(torso=True),
+        episode_steps=200,
+        splits=hfr_list("goal_velocity", np.random.RandomState(1).uniform(0.0, 3.0, 130), 30),
+    ),
+    "HFRAntGoal": Setting(
+        robot="ant",
+        goal="position_or_start",
+        reward=HFR_ANT,
+        observation=HFR_ANT_OBSERVATION,
+        episode_steps=200,
+        splits=hfr_list(
+            "goal_position", half_circle(130, 1), 30, strength_scale=(HFR_ANT_STRENGTH,)
+        ),
+    ),
+    "HFRAntVelocity": Setting(
+        robot="ant",
+        goal="velocity",
+        # The authors pay 1 - |v - v*|, and 0.05 for every step.
+        reward=replace(HFR_ANT, alive_bonus=1.05),
+        observation=HFR_ANT_OBSERVATION,
+        episode_steps=200,
+        splits=hfr_list(
+            "goal_velocity",
+            np.random.RandomState(3).uniform(0.0, 3.0, 180),
+            30,
+            strength_scale=(HFR_ANT_STRENGTH,),
+        ),
+    ),
 }
 
 
@@ -224,6 +293,6 @@ ITTS = {
 }  # fmt: skip
 
 CHANGED_GOALS: Mapping[str, Setting] = {
-    **LDM, **RANDOM_PARAMETERS, **SPARSE, **METODS, **ITTS,
+    **LDM, **RANDOM_PARAMETERS, **SPARSE, **HFR, **METODS, **ITTS,
 }  # fmt: skip
 """By the name of the id, without its namespace and version."""

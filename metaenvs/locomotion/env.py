@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from metaenvs.env import ArrayEnv
 from metaenvs.locomotion.family import locomotion
 from metaenvs.vector_env import ArrayVectorEnv
@@ -14,6 +16,14 @@ class LocomotionVectorEnv(ArrayVectorEnv):
 
     metadata = {**ArrayVectorEnv.metadata, "render_fps": 20}
     family = staticmethod(locomotion)
+
+    def __new__(cls, *arguments: Any, device: str = "cpu", **named: Any) -> LocomotionVectorEnv:
+        """An environment on ``device``: on a GPU of the class that steps MuJoCo Warp."""
+        if device != "cpu":
+            from metaenvs.locomotion.warp_vector_env import WarpVectorEnv
+
+            cls = WarpVectorEnv
+        return object.__new__(cls)
 
 
 class LocomotionEnv(ArrayEnv):
@@ -29,18 +39,20 @@ class LocomotionEnv(ArrayEnv):
     | ids | reproduces | what varies | splits |
     |---|---|---|---|
     | `CaDMHalfCheetah`, `CaDMSlimHumanoid` | CaDM's main table | mass, damping | train, moderate, extreme |
-    | `CaDMAnt` | the same | mass of legs 1, 2 by m, of legs 3, 4 by 1/m | train, moderate, extreme (0.4 is in both) |
-    | `CaDMCrippledHalfCheetah` | the same | one joint without torque (extreme: both front shin and foot) | train, moderate, extreme |
+    | `CaDMAnt` | CaDM's main table | mass of legs 1, 2 by m, of legs 3, 4 by 1/m | train, moderate, extreme (0.4 is in both) |
+    | `CaDMCrippledHalfCheetah` | CaDM's main table | one joint without torque (extreme: both front shin and foot) | train, moderate, extreme |
     | `TMCLHopper`, `TMCLHalfCheetah`, `TMCLSlimHumanoid` | T-MCL's table | mass | train, test |
-    | `TMCLCrippledAnt` | the same | a leg without torque | train, test |
+    | `TMCLCrippledAnt` | T-MCL's table | a leg without torque | train, test |
     | `DOMINOHalfCheetah`, `DOMINOSlimHumanoid`, `DOMINOHopper` | DOMINO's table | mass, damping | train, test (four corners), extreme (SaMI's) |
-    | `DOMINOAnt` | the same | mass and damping by legs | train, test |
-    | `DOMINOCrippledAnt`, `DOMINOCrippledHalfCheetah` | the same, mass varied in tests too (the authors' code drops it there) | a leg or joint without torque, mass | train, test |
+    | `DOMINOAnt` | DOMINO's table | mass and damping by legs | train, test |
+    | `DOMINOCrippledAnt`, `DOMINOCrippledHalfCheetah` | DOMINO's table, mass varied in tests too (the authors' code drops it there) | a leg or joint without torque, mass | train, test |
     | `LDMAntDirection`, `LDMAntGoal`, `LDMHalfCheetahVelocity` | LDM's extrapolation benchmarks, two episodes of 200 steps | goal | train, test, probes |
     | `RandomParametersHopper`, `RandomParametersWalker2d` | PEARL's and VariBAD's rand_param_envs, 40 and 10 tasks | each mass, inertia, friction and damping by its own factor | train, test, all |
     | `MetODSAntDirection`, `MetODSHalfCheetahDirection` | MetODS's robot impairment | direction; impaired: one actuator frozen | train, impaired |
     | `ITTSHalfCheetahVelocity`, `ITTSAntVelocity` | ITTS's domains with their lists | velocity | train (40 tasks), validation, test |
-    | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards (HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
+    | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards and changed dynamics, DRaT's problem (its own tasks are not published: HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
+    | `HFRHalfCheetahVelocity`, `HFRAntGoal` | HFR's sparse-reward experiments with the authors' lists of tasks, Ant with PEARL's gears (30) | velocity; place on a half circle of 2 m | train (100), test (30) |
+    | `HFRAntVelocity` | HFR's dense-reward experiment, alike | velocity | train (150), test (30) |
     | `RIASwimmer` | RIA's swimmer but for its damping, of which Gymnasium's model has none | mass | train, moderate, extreme |
 
     ## Action Space
@@ -53,11 +65,11 @@ class LocomotionEnv(ArrayEnv):
     | part | size | in |
     |---|---|---|
     | velocity along x over the last step | 1 | CaDM's, T-MCL's and DOMINO's HalfCheetah and Ant |
-    | generalised positions but for x, or x and y (Ant with a goal position, crippled Ant: all) | | all |
+    | generalised positions but for x, or x and y (Ant with a goal position, HFR's and crippled Ant: all) | | all |
     | generalised velocities (Hopper, Walker2d: clipped to 10) | | all |
     | rotation matrix of the torso | 9 | crippled Ant |
     | position of the torso, as of the last physics step's beginning | 3 | crippled Ant; HalfCheetah with a goal velocity |
-    | external contact forces of all bodies, clipped to 1 | 84 | `LDMAntGoal` |
+    | external contact forces of all bodies, clipped to 1 | 84 | `LDMAntGoal`, HFR's Ant |
     | the task, entries in the order of their names | | `task_visible=True` |
 
     ## Task Space
@@ -79,8 +91,11 @@ class LocomotionEnv(ArrayEnv):
     along x. Direction: velocity along `goal_direction`. Velocity: minus its absolute difference to
     `goal_velocity`. Position: minus the sum of both coordinates' distances to `goal_position`.
     Sparse ones pay within a radius only: HalfCheetah 2 - |v - v*| within 0.3, Hopper and Walker2d
-    1 - |v - v*| / 0.3 within 0.3, Ant 1 - d / 0.8 within 0.8 m.
-    `metaenvs.locomotion.relabelling.reward_under` gives the rewards of steps under other goals.
+    1 - |v - v*| / 0.3 within 0.3, Ant 1 - d / 0.8 within 0.8 m; `HFRAntGoal` 4 less the sum of both
+    coordinates' distances between goal and robot, or goal and origin while the robot is more than
+    0.8 m from its goal (so that what it pays there differs from task to task, as the authors' does).
+    `metaenvs.locomotion.relabelling.RewardFunction` is the reward as a function of state, action,
+    next state and task.
 
     | setting | control cost | contact cost | bonus |
     |---|---|---|---|
@@ -93,6 +108,7 @@ class LocomotionEnv(ArrayEnv):
     | ITTS: Ant | 0.005 | 0.0005 | 1.05 |
     | HalfCheetah velocity and direction | 0.05 | | |
     | sparse Ant; sparse Hopper, Walker2d | 0.005; 0.001 | | 0; 0.05 |
+    | HFR: Ant goal; Ant velocity | 0.005 | 0.0005 | 0.05; 1.05 |
     | RIA's swimmer | 0.0001 | | |
 
     ## Starting State
@@ -102,7 +118,7 @@ class LocomotionEnv(ArrayEnv):
     ## Episode End
     Truncated after 1000 steps (Hopper of T-MCL and DOMINO 500, ITTS 100, all with goals and random
     parameters 200). Terminated only in LDM's, MetODS's and ITTS's Ant with directions or
-    velocities (height outside 0.2 to 1 m), and in Hopper and Walker2d with random parameters or
+    velocities and in HFR's (height outside 0.2 to 1 m), and in Hopper and Walker2d with random parameters or
     sparse goals (Gymnasium's limits). Where the physics diverges (a number that is not finite or
     beyond 1e10, or any other warning of MuJoCo's) the episode ends at once: terminated, reward 0,
     `info["diverged"]`, and the observation is the last good one. Other rows go on untouched.
@@ -119,9 +135,11 @@ class LocomotionEnv(ArrayEnv):
       2, 3 and 4 are divided.
     - `robot` ("half_cheetah", "ant", "hopper", "walker2d", "slim_humanoid", "swimmer"), `goal`
       ("forward", "direction", "velocity", "position", "sparse_velocity", "sparse_velocity_unit",
-      "sparse_position"), `vary` (names of a task's entries to sets of values, or to
+      "sparse_position", "position_or_start"), `vary` (names of a task's entries to sets of values, or to
       `Between`, `Powers` and `Disc` of `metaenvs.locomotion.distributions`), `reward`,
       `observation`, `start`: change the setting, to put an experiment of your own together.
+    - `device` ("cpu"; `make_vec` only): "cuda" steps MuJoCo Warp on a GPU; see "Locomotion with
+      changed dynamics" for what differs.
     - Those of every family: see `metaenvs.vector_env.ArrayVectorEnv`.
 
     ## Info

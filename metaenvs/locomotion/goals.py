@@ -6,7 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION, VELOCITY
+from metaenvs.locomotion.rules import (
+    DIRECTION,
+    FORWARD,
+    POSITION,
+    POSITION_OR_START,
+    VELOCITY,
+)
 
 __all__ = ["GOALS", "Goal", "Reward"]
 
@@ -19,6 +25,8 @@ class Goal:
     Velocity and position: ``peak - slope * miss`` where the miss is at most ``radius`` and 0
     elsewhere. The miss is the absolute difference to ``goal_velocity``, or the distance to
     ``goal_position``: Euclidean where ``radius`` is finite, the sum of both coordinates' otherwise.
+    Position or start: ``peak - slope`` times the sum of both coordinates' distances between
+    ``goal_position`` and the robot, or the origin where the robot is beyond ``radius`` (Euclidean).
     """
 
     kind: int
@@ -44,6 +52,10 @@ GOALS: Mapping[str, Goal] = {
     ),
     "sparse_position": Goal(
         kind=POSITION, task="goal_position", size=2, peak=1.0, slope=1 / 0.8, radius=0.8
+    ),
+    # HFR's for positions; what it pays far from the goal differs from task to task.
+    "position_or_start": Goal(
+        kind=POSITION_OR_START, task="goal_position", size=2, peak=4.0, radius=0.8
     ),
 }
 """By the name that ``make`` takes."""

@@ -12,11 +12,11 @@ from metaenvs.kernels.row_function import row_function
 from metaenvs.locomotion.physics import apply_task, settle, simulate
 
 __all__ = [
-    "DIRECTION", "FORWARD", "POSITION", "VELOCITY", "draw_task", "observe", "report",
-    "start_episode", "step",
+    "DIRECTION", "FORWARD", "POSITION", "POSITION_OR_START", "VELOCITY", "draw_task", "observe",
+    "report", "start_episode", "step",
 ]  # fmt: skip
 
-FORWARD, DIRECTION, VELOCITY, POSITION = 0, 1, 2, 3
+FORWARD, DIRECTION, VELOCITY, POSITION, POSITION_OR_START = 0, 1, 2, 3, 4
 """Kinds of goals."""
 
 UNIFORM, POWER, RADIUS_SQUARED, ANGLE = 0, 1, 2, 3
@@ -156,6 +156,11 @@ def goal_reward(parameters: Any, task: Any, state: Any, speed: Any) -> Any:
         return parameters.goal_weight * along
     if kind == VELOCITY:
         miss = abs(speed - task[goal])
+    elif kind == POSITION_OR_START:
+        across, along = state.x_position - task[goal], state.y_position - task[goal + 1]
+        if math.sqrt(across * across + along * along) > parameters.goal_radius:
+            across, along = task[goal], task[goal + 1]
+        return parameters.goal_peak - parameters.goal_slope * (abs(across) + abs(along))
     else:
         across, along = state.x_position - task[goal], state.y_position - task[goal + 1]
         if parameters.goal_radius < np.inf:

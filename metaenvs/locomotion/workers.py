@@ -20,7 +20,7 @@ from metaenvs.locomotion.models import (
     mujoco,
 )
 
-__all__ = ["Workers", "make_workers"]
+__all__ = ["Workers", "make_workers", "without_islands"]
 
 Array = npt.NDArray[Any]
 
@@ -69,6 +69,15 @@ def _address(view: Array) -> int:
     return address
 
 
+def without_islands(model: Any) -> Any:
+    """The model, told not to look for islands of constraints, where this MuJoCo has a flag for it.
+
+    A robot is one tree, hence one island at most: steps have the same bits, and cost some 5% less.
+    """
+    model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
+    return model
+
+
 def make_workers(model_file: str, parameters: Array, num_workers: int) -> Workers:
     """Give each worker a model and data.
 
@@ -82,7 +91,7 @@ def make_workers(model_file: str, parameters: Array, num_workers: int) -> Worker
             Python package.
     """
     records = np.repeat(parameters, num_workers)
-    models = [load_model(model_file) for _ in range(num_workers)]
+    models = [without_islands(load_model(model_file)) for _ in range(num_workers)]
     data = [mujoco.MjData(model) for model in models]
     for record, model, datum in zip(records, models, data, strict=True):
         _write_addresses(record, model, datum)

@@ -12,6 +12,7 @@ from agents import training_run
 from agents.checkpoints import write_checkpoint
 from agents.cli import main
 from agents.runs import PARAMETERS
+from metaenvs.cuda.arrays import device_available
 
 BANDIT = "metaenvs/ExplorationBandit-v0"
 QUICK = ["--total-env-steps", "2000", "--num-envs", "32", "--hidden-size", "8"]
@@ -90,11 +91,14 @@ def test_compare_writes_a_page(
             "preset must be one of",
         ),
         (["evaluate", "/nowhere"], "holds no run"),
+        (["train", "rl2", BANDIT, "--device", "cuda"], "needs an NVIDIA GPU"),
     ],
 )
 def test_bad_input_is_one_clear_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    if "--device" in arguments and device_available():
+        pytest.skip("there is a GPU")
     if arguments[0] == "train":
         arguments = [*arguments, "--out", str(tmp_path / "run")]
     assert main(arguments) != 0

@@ -50,8 +50,8 @@ def test_equals_the_modules(kind: str, greedy: bool) -> None:
     hidden = torch.randn(ROWS, SIZE, generator=torch.Generator().manual_seed(1))
     noise = None if greedy else uniforms()
     expected = policy.act(inputs, hidden, noise)
-    act: Act = policy.acting(None if greedy else uniforms)
-    results = act(inputs, hidden, np.ones(ROWS, np.bool_))
+    act: Act = policy.acting()
+    results = act(inputs, hidden, np.ones(ROWS, np.bool_), noise)
     assert torch.equal(results[0], expected[0])
     assert len(expected[0].unique()) > 2
     for result, other in zip(results[1:], expected[1:], strict=True):
@@ -62,9 +62,9 @@ def test_rows_do_not_depend_on_which_others_are_active() -> None:
     policy = new_policy(OBSERVATIONS["codes"])
     inputs = make_inputs(OBSERVATIONS["codes"])
     hidden = torch.zeros(ROWS, SIZE)
-    everyone = policy.acting(uniforms)(inputs, hidden, np.ones(ROWS, np.bool_))
+    everyone = policy.acting()(inputs, hidden, np.ones(ROWS, np.bool_), uniforms())
     some = np.arange(ROWS) % 3 != 1
-    chosen = policy.acting(uniforms)(inputs, hidden, some)
+    chosen = policy.acting()(inputs, hidden, some, uniforms())
     for one, other in zip(everyone, chosen, strict=True):
         assert torch.equal(one[some], other[some])
 
@@ -74,8 +74,8 @@ def test_nan_in_the_weights_is_seen() -> None:
     with torch.no_grad():
         policy.memory.hidden_bias[0] = torch.nan
     inputs = make_inputs(OBSERVATIONS["codes"])
-    _, log_probabilities, values, _ = policy.acting(None)(
-        inputs, torch.zeros(ROWS, SIZE), np.ones(ROWS, np.bool_)
+    _, log_probabilities, values, _ = policy.acting()(
+        inputs, torch.zeros(ROWS, SIZE), np.ones(ROWS, np.bool_), None
     )
     assert log_probabilities.isnan().all()
     assert values.isnan().all()

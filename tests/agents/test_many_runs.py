@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from agents.cli import main
-from agents.many_runs import LOG, MANIFEST, Manifest, create_runs, train_runs
+from agents.local_workers import LOG
+from agents.many_runs import MANIFEST, Manifest, create_runs, train_runs
 from agents.rl2 import RL2Config
 from agents.runs import PARAMETERS, RunOptions, create_run, is_finished
 from agents.training_run import train_run
@@ -106,6 +107,10 @@ def test_the_command_line_trains_several_seeds(
     assert f"metaenvs train --resume {folder}" in capsys.readouterr().err
     assert main(["train", "--resume", str(folder)]) == 0
     assert "2 of 2 runs are finished" in capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--num-tasks", "2", "--rollouts", "1"]) == 0
+    assert all((folder / f"seed{seed}" / "evaluation-all.csv").exists() for seed in (7, 8))
+    assert main(["compare", str(folder)]) == 0
+    assert (folder / "report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def collect(config: RL2Config = CONFIG) -> Trials:
     generator = torch.Generator().manual_seed(5)
     return collect_trials(
         env,
-        policy.acting(lambda: policy.action.noise(config.num_envs, generator)),
+        policy.acting(),
+        lambda: policy.action.noise(config.num_envs, generator),
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),
         seed=SEEDS,
@@ -97,7 +98,8 @@ def collect_one_episode(config: RL2Config) -> Trials:
     generator = torch.Generator().manual_seed(5)
     return collect_trials(
         env,
-        policy.acting(lambda: policy.action.noise(config.num_envs, generator)),
+        policy.acting(),
+        lambda: policy.action.noise(config.num_envs, generator),
         policy.encoder.prepare,
         policy.memory.start(config.num_envs),
         seed=list(range(6)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,7 +47,8 @@ def test_what_the_rollout_knows_is_what_the_policy_says_of_it() -> None:
         for name, value in policy.for_tasks(3).items()
     }
     tasks = env.unwrapped.sample_tasks(3)  # type: ignore[attr-defined]
-    episodes = collect_episodes(env, policy, parameters, generator, tasks=tasks)
+    noise = partial(policy.distribution.noise, (3, 4), generator)
+    episodes = collect_episodes(env, policy, parameters, noise, tasks=tasks)
     outputs = policy.outputs(parameters, episodes.features)
     torch.testing.assert_close(outputs[episodes.valid], episodes.outputs[episodes.valid])
     logs = policy.distribution.log_probabilities(outputs, episodes.actions)

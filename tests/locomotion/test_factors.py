@@ -56,6 +56,8 @@ def expected_model(setting: str, task: dict[str, Any]) -> Any:
         elif name == "leg_damping_scale":
             model.dof_damping[ant_legs(model, 1, 2)[1]] *= value
             model.dof_damping[ant_legs(model, 3, 4)[1]] *= 1 / value
+        elif name == "strength_scale":
+            model.actuator_gear[:] *= value
         elif name == "actuator_strength":
             model.actuator_gear[:] *= value[:, None]
         else:
@@ -85,37 +87,72 @@ def test_the_rows_models_have_the_promised_values(setting: str) -> None:
             assert_same_model(model_of(setting, block), expected_model(setting, task))
 
 
+def nominal_task(env: Any) -> dict[str, np.ndarray]:
+    """Factors of 1, goals of 0."""
+    return {
+        name: np.full(space.shape, 0.0 if name.startswith("goal") else 1.0)
+        for name, space in env.unwrapped.task_space.items()
+    }
+
+
+def values_of(setting: str, split: str) -> dict[str, np.ndarray]:
+    """Of each entry: all values in the split's tasks; of a stream's, 15."""
+    env = make(setting, 1, split=split).unwrapped
+    try:
+        tasks = env.pool
+    except ValueError:
+        tasks = env.sample_tasks(15)
+    return {name: np.unique(tasks[name], axis=0) for name in env.task_space}
+
+
+def history(setting: str, tasks: Tasks, num_steps: int, env: Any = None) -> np.ndarray:
+    """Observations and rewards (rows, steps, ...) of equal starts and actions in some tasks."""
+    env = env or make(setting, len(tasks), autoreset_mode="Disabled", episodes_per_trial=1)
+    observation, _ = env.reset(seed=[7] * len(tasks), options={"task": tasks})
+    rng = np.random.default_rng(0)
+    seen = [np.concatenate([observation, np.zeros((len(tasks), 1))], axis=1)]
+    for _ in range(num_steps):
+        action = rng.uniform(-1, 1, env.action_space.shape[1:]).astype(np.float32)
+        observation, reward, terminated, _, _ = env.step(np.tile(action, (len(tasks), 1)))
+        seen.append(np.concatenate([observation, reward[:, None]], axis=1))
+        if terminated.any():
+            break
+    return np.stack(seen, axis=1)
+
+
 @pytest.mark.parametrize("setting", PUBLISHED)
 def test_every_factor_changes_the_trajectory(setting: str) -> None:
-    """Each alone, away from the nominal task, in every task of every split."""
+    """Each value of each entry of any task alone, away from the nominal task."""
     contract: Any = make(setting, 1).unwrapped
-    nominal = {
-        name: np.full(space.shape, 0.0 if name.startswith("goal") else 1.0)
-        for name, space in contract.task_space.items()
-    }
-    actions = np.random.default_rng(0).uniform(-1, 1, (30, *contract.single_action_space.shape))
+    nominal = nominal_task(contract)
     for split in contract.splits:
-        pool = make(setting, 1, split=split).unwrapped.sample_tasks(15)
-        for name in nominal:
-            changed = [{**nominal, name: value} for value in pool[name]]
+        for name, values in values_of(setting, split).items():
+            changed = [{**nominal, name: value} for value in values]
             moved = [t for t in changed if not np.array_equal(t[name], nominal[name])]
             if not moved:
                 assert setting.startswith("MetODS") and split == "train"
                 continue
-            tasks = Tasks.stack([nominal, *moved])
-            env = make(setting, len(tasks), autoreset_mode="Disabled", episodes_per_trial=1)
-            env.reset(seed=[7] * len(tasks), options={"task": tasks})
-            seen = []
-            for action in actions.astype(np.float32):
-                observation, reward, terminated, _, _ = env.step(np.tile(action, (len(tasks), 1)))
-                seen.append(np.concatenate([observation, reward[:, None]], axis=1))
-                if terminated.any():
-                    break
-            history = np.stack(seen, axis=1).reshape(len(tasks), -1)
-            same = (history[1:] == history[0]).all(axis=1)
+            told = history(setting, Tasks.stack([nominal, *moved]), 30)
+            same = (told[1:] == told[0]).all(axis=(1, 2))
             # A sparse goal pays nothing where the robot never comes near it.
             sparse = name.startswith("goal") and "sparse" in PUBLISHED[setting].goal
             assert sparse or not same.any()
+
+
+@pytest.mark.parametrize("setting", PUBLISHED)
+def test_tasks_are_undone_by_the_nominal_one_and_by_being_set_again(setting: str) -> None:
+    """In the same rows and workers: models and trajectories to the bit."""
+    env = make(setting, 3, autoreset_mode="Disabled", episodes_per_trial=1)
+    nominal = Tasks.stack([nominal_task(env)] * 3)
+    tasks = make(setting, 1, split=env.unwrapped.splits[-1]).unwrapped.sample_tasks(3)
+    untouched = history(setting, nominal, 10)
+    changed = history(setting, tasks, 10, env)
+    assert not np.array_equal(changed[:, : untouched.shape[1]], untouched[:, : changed.shape[1]])
+    np.testing.assert_array_equal(history(setting, nominal, 10, env), untouched)
+    original = load_model(ROBOTS[PUBLISHED[setting].robot].model_file)
+    for block in env.unwrapped.get_state()["states/block"]:
+        assert_same_model(model_of(setting, block), original)
+    np.testing.assert_array_equal(history(setting, tasks, 10, env), changed)
 
 
 def test_crippled_legs_are_the_legs() -> None:

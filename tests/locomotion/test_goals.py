@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from metaenvs.locomotion.changed_goals import random_parameters
+from metaenvs.locomotion.distributions import Between
+from metaenvs.locomotion.goals import Reward
 from metaenvs.locomotion.published import PUBLISHED
-from metaenvs.locomotion.relabelling import reward_under
+from metaenvs.locomotion.relabelling import RewardFunction
 
 pytest.importorskip("mujoco")
 
@@ -44,7 +48,14 @@ def expected_goal(setting: str, tasks: Any, info: Any) -> Any:
         return -np.abs(info["x_position"] - goal[:, 0]) - np.abs(info["y_position"] - goal[:, 1])
     if setting in ("LDMHalfCheetahVelocity", "ITTSAntVelocity"):
         return -np.abs(speed - tasks["goal_velocity"])
-    if setting == "SparseHalfCheetahVelocity":
+    if setting == "HFRAntVelocity":
+        return -np.abs(speed - tasks["goal_velocity"])
+    if setting == "HFRAntGoal":
+        goal = tasks["goal_position"]
+        place = np.stack([info["x_position"], info["y_position"]], axis=1)
+        far = np.linalg.norm(place - goal, axis=1) > 0.8
+        return 4 - np.where(far, np.abs(goal).sum(1), np.abs(place - goal).sum(1))
+    if setting in ("SparseHalfCheetahVelocity", "HFRHalfCheetahVelocity"):
         miss = np.abs(speed - tasks["goal_velocity"])
         return np.where(miss <= 0.3, 2 - miss, 0)
     if setting in ("SparseHopperVelocity", "SparseWalker2dVelocity"):
@@ -64,6 +75,9 @@ COSTS = {
     "LDMHalfCheetahVelocity": (0.05, 0.0, 0.0),
     "SparseHalfCheetahVelocity": (0.05, 0.0, 0.0),
     "SparseAntGoal": (0.005, 0.0, 0.0),
+    "HFRHalfCheetahVelocity": (0.05, 0.0, 0.0),
+    "HFRAntGoal": (0.005, 0.5e-3, 0.05),
+    "HFRAntVelocity": (0.005, 0.5e-3, 1.05),
     "SparseHopperVelocity": (1e-3, 0.0, 0.05),
     "SparseWalker2dVelocity": (1e-3, 0.0, 0.05),
     "ITTSAntVelocity": (0.005, 0.5e-3, 1.05),
@@ -92,23 +106,154 @@ def test_rewards_are_the_papers(setting: str) -> None:
 
 
 @pytest.mark.parametrize("setting", PUBLISHED)
-def test_relabelling_with_the_steps_own_tasks_gives_their_rewards(setting: str) -> None:
-    for tasks, _, reward, info, _ in walk(setting, 10):
-        np.testing.assert_allclose(
-            reward_under(tasks, info, setting), reward, rtol=1e-12, atol=1e-12
+def test_the_reward_function_gives_the_steps_rewards(setting: str) -> None:
+    """To the bit, from states; actions go beyond their box, which costs."""
+    reward_of = pickle.loads(pickle.dumps(RewardFunction(setting)))
+    env: Any = gym.make_vec(
+        f"metaenvs/{setting}-v0", num_envs=NUM_ROWS, autoreset_mode="Disabled", episodes_per_trial=1
+    )
+    rng = np.random.default_rng(0)
+    env.reset(seed=0)
+    for _ in range(15):
+        state, tasks = reward_of.states(env), env.unwrapped.get_task()
+        actions = rng.uniform(-1.5, 1.5, env.action_space.shape).astype(np.float32)
+        _, reward, terminated, truncated, info = env.step(actions)
+        got = reward_of(state, actions, reward_of.states(env), tasks)
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, reward)
+        np.testing.assert_allclose(reward_of.from_info(info, tasks), reward, rtol=1e-12, atol=1e-12)
+        if (terminated | truncated).any():
+            env.reset(options={"reset_mask": terminated | truncated})
+
+
+OWN = {
+    "goal": "sparse_position",
+    "vary": {"goal_position": ((0.0, 0.0), (0.0, 0.3)), "mass_scale": (0.5, 1.0)},
+    "robot": "hopper",
+    "reward": Reward(control_weight=1e-3, alive_bonus=1.0, ends_unhealthy=True),
+    "episode_steps": 100,
+}
+
+
+def test_the_reward_function_of_an_experiment_of_ones_own() -> None:
+    """A goal near enough to be met, a bonus that needs health and is lost by a fall."""
+    reward_of = RewardFunction("DOMINOHalfCheetah", **OWN)
+    env: Any = gym.make_vec(
+        "metaenvs/DOMINOHalfCheetah-v0", num_envs=NUM_ROWS, split="all", autoreset_mode="Disabled",
+        **OWN,
+    )  # fmt: skip
+    env.reset(seed=0)
+    fell = False
+    rng = np.random.default_rng(0)
+    for _ in range(80):
+        state, tasks = reward_of.states(env), env.unwrapped.get_task()
+        actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        _, reward, terminated, truncated, info = env.step(actions)
+        np.testing.assert_array_equal(
+            reward_of(state, actions, reward_of.states(env), tasks), reward
         )
+        assert (info["reward_goal"] > 0).any()
+        fell |= terminated.any()
+        if (terminated | truncated).any():
+            env.reset(options={"reset_mask": terminated | truncated})
+    assert fell
 
 
-def test_relabelling_is_the_reward_that_the_other_task_pays() -> None:
-    """The same states and actions under another goal: LDM's tasks share their dynamics."""
-    setting = "LDMHalfCheetahVelocity"
-    env: Any = gym.make_vec(f"metaenvs/{setting}-v0", num_envs=2)
-    goals = np.array([0.3, 3.2])
-    env.reset(seed=[4, 4], options={"task": {"goal_velocity": 0.3}})
-    env.unwrapped.set_task({"goal_velocity": 3.2}, mask=np.array([False, True]))
-    env.reset(seed=[4, 4])
+@pytest.mark.parametrize("setting", ["HFRAntGoal", "LDMAntGoal", "LDMHalfCheetahVelocity"])
+def test_relabelling_is_the_reward_that_the_other_task_pays(setting: str) -> None:
+    """The same start and actions in two rows, two goals: each row's steps under the other's."""
+    reward_of = RewardFunction(setting)
+    env: Any = gym.make_vec(f"metaenvs/{setting}-v0", num_envs=2, autoreset_mode="Disabled")
+    tasks = env.unwrapped.sample_tasks(2)
+    env.reset(seed=[4, 4], options={"task": tasks})
+    differ = False
     for _ in range(20):
-        actions = np.tile(np.random.default_rng(1).uniform(-1, 1, 6), (2, 1)).astype(np.float32)
+        actions = np.tile(
+            np.random.default_rng(1).uniform(-1, 1, env.action_space.shape[1]), (2, 1)
+        )
+        actions = actions.astype(np.float32)
+        state = reward_of.states(env)
         _, reward, _, _, info = env.step(actions)
-        swapped = reward_under({"goal_velocity": goals[::-1]}, info, setting)
-        np.testing.assert_allclose(swapped, reward[::-1], rtol=1e-12)
+        after = reward_of.states(env)
+        np.testing.assert_array_equal(reward_of(state, actions, after, tasks[::-1]), reward[::-1])
+        swapped = reward_of.from_info(info, tasks[::-1])
+        np.testing.assert_allclose(swapped, reward[::-1], rtol=1e-12, atol=1e-12)
+        differ |= reward[0] != reward[1]
+    assert differ
+
+
+def test_a_buffer_is_relabelled_for_every_task_of_a_list_at_once() -> None:
+    """Leading axes broadcast; ``info`` is a state where nothing but places counts."""
+    reward_of = RewardFunction("HFRHalfCheetahVelocity")
+    assert list(reward_of.entries) == ["x_position", "y_position", "diverged"]
+    env: Any = gym.make_vec("metaenvs/HFRHalfCheetahVelocity-v0", num_envs=NUM_ROWS)
+    goals = env.unwrapped.pool["goal_velocity"]
+    _, info = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    steps = []
+    for _ in range(30):
+        actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        before, (_, reward, _, _, info) = info, env.step(actions)
+        steps.append((before, actions, info, reward, env.unwrapped.get_task()["goal_velocity"]))
+    befores, actions, afters, reward, own = zip(*steps, strict=True)
+    state, next_state = (
+        {name: np.stack([info[name] for info in infos]) for name in reward_of.entries}
+        for infos in (befores, afters)
+    )
+    table = reward_of(state, actions, next_state, {"goal_velocity": goals[:, None, None]})
+    assert table.shape == (100, 30, NUM_ROWS)
+    chosen = np.argmax(goals[:, None, None] == np.stack(own), axis=0)
+    times, rows = np.indices(chosen.shape)
+    np.testing.assert_array_equal(table[chosen, times, rows], np.stack(reward))
+
+
+def test_crippled_actuators_cost_nothing_in_the_task_that_cripples_them() -> None:
+    reward_of = RewardFunction("MetODSHalfCheetahDirection")
+    still = {"x_position": np.zeros(3), "y_position": np.zeros(3), "diverged": np.zeros(3, bool)}
+    strength = np.ones((3, 6))
+    strength[1, :2] = 0.0
+    strength[2] = 0.0
+    tasks = {"goal_direction": 0.0, "actuator_strength": strength}
+    np.testing.assert_allclose(
+        reward_of(still, np.ones(6), still, tasks), [-0.3, -0.2, 0.0], rtol=1e-12
+    )
+
+
+def test_a_step_that_diverged_pays_nothing_in_any_task() -> None:
+    reward_of = RewardFunction("HFRHalfCheetahVelocity")
+    before = {"x_position": np.zeros(2), "y_position": np.zeros(2), "diverged": np.zeros(2, bool)}
+    after = {**before, "diverged": np.array([False, True])}
+    rewards = reward_of(before, np.zeros((2, 6)), after, {"goal_velocity": 0.1})
+    np.testing.assert_allclose(rewards, [1.9, 0.0])
+
+
+def test_what_is_missing_is_told() -> None:
+    reward_of = RewardFunction("LDMAntGoal")
+    with pytest.raises(ValueError, match=r"contact_forces.*states"):
+        reward_of({}, np.zeros(8), {}, {})
+    state = {name: np.zeros(length or ()) for name, length in reward_of.entries.items()}
+    with pytest.raises(ValueError, match="goal_position"):
+        reward_of(state, np.zeros(8), state, {})
+
+
+@pytest.mark.parametrize("dynamics", [False, True])
+@pytest.mark.parametrize("goals", [False, True])
+@pytest.mark.parametrize("goal", ["velocity", "sparse_velocity"])
+def test_dynamics_goals_and_sparsity_are_turned_on_and_off(
+    dynamics: bool, goals: bool, goal: str
+) -> None:
+    """The ablations of hindsight transfer, as arguments of ``make``."""
+    vary: dict[str, Any] = {"goal_velocity": Between(0.0, 3.0) if goals else (1.5,)}
+    if dynamics:
+        vary |= random_parameters(1.0)
+    env: Any = gym.make_vec(
+        "metaenvs/SparseHalfCheetahVelocity-v0", num_envs=8, goal=goal, vary=vary, split="all"
+    )
+    env.reset(seed=0)
+    tasks, state = env.unwrapped.get_task(), env.unwrapped.get_state()
+    assert len(np.unique(tasks["goal_velocity"])) == (8 if goals else 1)
+    assert len(np.unique(state["states/block"], axis=0)) == (8 if dynamics else 1)
+    *_, info = env.step(env.action_space.sample())
+    miss = np.abs(info["x_velocity"] - tasks["goal_velocity"])
+    pays = -miss if goal == "velocity" else np.where(miss <= 0.3, 2 - miss, 0.0)
+    np.testing.assert_allclose(info["reward_goal"], pays)

@@ -12,11 +12,11 @@ import pytest
 
 import metaenvs
 from metaenvs import Tasks
-from metaenvs.locomotion.family import model_of
 from metaenvs.locomotion.goals import Reward
-from metaenvs.locomotion.models import DERIVED_FIELDS, EDITED_FIELDS, field_of, load_model
+from metaenvs.locomotion.models import load_model
 from metaenvs.locomotion.robots import ROBOTS
 from metaenvs.locomotion.settings import Observation
+from metaenvs.locomotion.workers import without_islands
 
 mujoco = pytest.importorskip("mujoco")
 
@@ -150,27 +150,6 @@ def test_models_without_textures_are_gymnasiums(robot: str) -> None:
     assert ours.nbuffer < 100_000 < theirs.nbuffer
 
 
-@pytest.mark.parametrize("robot", ROBOTS)
-def test_the_nominal_task_restores_the_original(robot: str) -> None:
-    """A row that had another task before, in a worker that had other rows before."""
-    env = plain(robot, 3)
-    env.reset(seed=0, options={"task": env.unwrapped.sample_tasks(3)})
-    env.step(env.action_space.sample())
-    env.reset(options={"task": nominal_task(env)})
-    blocks = env.unwrapped.get_state()["states/block"]
-    original = load_model(ROBOTS[robot].model_file)
-    for block in blocks:
-        model = model_of("DOMINOHalfCheetah", block) if robot == "half_cheetah" else None
-        start = 0
-        for name in (*EDITED_FIELDS, *DERIVED_FIELDS):
-            field = field_of(original, name).ravel()
-            np.testing.assert_array_equal(block[start : start + field.size], field, err_msg=name)
-            if model is not None:
-                np.testing.assert_array_equal(field_of(model, name).ravel(), field)
-            start += field.size
-        assert not block[start:].any()
-
-
 def test_a_changed_row_steps_as_its_model_does_in_mujoco() -> None:
     """The model with all fields set through MuJoCo's own package, stepped by it."""
     env = gym.make_vec("metaenvs/RandomParametersWalker2d-v0", num_envs=4)
@@ -235,6 +214,33 @@ def test_a_divergence_ends_its_row_and_touches_no_other(
             assert np.isfinite(env.step(actions)[0]).all()
             undisturbed.step(actions)
     assert diverged or (np.isfinite(velocity) and velocity < 1e11)
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_islands_left_out_change_no_bit(robot: str) -> None:
+    """Crumpled up and half in the ground, as many contacts and limits as there can be."""
+    whole = load_model(ROBOTS[robot].model_file)
+    less = without_islands(load_model(ROBOTS[robot].model_file))
+    assert less.ntree == 1
+    if hasattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND"):
+        assert less.opt.disableflags != whole.opt.disableflags
+    rng = np.random.default_rng(0)
+    num_contacts = 0
+    for _ in range(100):
+        positions = rng.uniform(-2, 2, whole.nq)
+        positions[ROBOTS[robot].height_index] = rng.uniform(-0.5, 0.4)
+        velocities, controls = rng.normal(size=whole.nv), rng.uniform(-1, 1, whole.nu)
+        told = []
+        for model in (whole, less):
+            data = mujoco.MjData(model)
+            data.qpos[:], data.qvel[:], data.ctrl[:] = positions, velocities, controls
+            for _ in range(10):
+                mujoco.mj_step(model, data)
+                num_contacts += data.ncon
+            mujoco.mj_rnePostConstraint(model, data)
+            told.append(np.concatenate([data.qpos, data.qvel, data.qacc, data.cfrc_ext.ravel()]))
+        np.testing.assert_array_equal(*told)
+    assert num_contacts > 1000 or robot == "swimmer"  # It swims: nothing touches.
 
 
 def test_memory_that_physics_may_need_is_there() -> None:

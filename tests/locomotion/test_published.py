@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from metaenvs.locomotion.family import model_of
 from metaenvs.locomotion.published import PUBLISHED
 from metaenvs.registration import LOCOMOTION_SETTINGS
 
@@ -117,6 +118,8 @@ OBSERVATIONS = {
     "LDMAntGoal": (113, 8, 200), "LDMHalfCheetahVelocity": (20, 6, 200),
     "RandomParametersHopper": (11, 3, 200), "RandomParametersWalker2d": (17, 6, 200),
     "SparseHalfCheetahVelocity": (20, 6, 200), "SparseAntGoal": (29, 8, 200),
+    "HFRHalfCheetahVelocity": (20, 6, 200), "HFRAntGoal": (113, 8, 200),
+    "HFRAntVelocity": (113, 8, 200),
 }  # fmt: skip
 
 
@@ -221,3 +224,33 @@ def test_itts_lists() -> None:
     assert values_of(make("ITTSAntVelocity", split="test").pool)[0] == (0.3515559,)
     assert len(make("ITTSAntVelocity", split="validation").pool) == 5
     assert len(make("ITTSHalfCheetahVelocity").pool) == 40
+
+
+@pytest.mark.parametrize(
+    ("setting", "seed", "num_tasks"),
+    [("HFRHalfCheetahVelocity", 1, 130), ("HFRAntVelocity", 3, 180)],
+)
+def test_hfrs_velocities_are_the_authors(setting: str, seed: int, num_tasks: int) -> None:
+    """The last 30 of the numbers that NumPy's old generator gives for the authors' seed."""
+    rng = np.random.RandomState(seed)
+    listed = [3.0 * rng.random_sample() for _ in range(num_tasks)]
+    assert make(setting).pool["goal_velocity"].tolist() == listed[:-30]
+    assert make(setting, split="test").pool["goal_velocity"].tolist() == listed[-30:]
+
+
+def test_hfrs_goals_are_even_on_a_half_circle_in_the_authors_order() -> None:
+    order = list(range(130))
+    np.random.RandomState(1).shuffle(order)
+    goals = [make("HFRAntGoal", split=split).pool["goal_position"] for split in ("train", "test")]
+    assert len(goals[1]) == 30
+    angles = np.arctan2(*np.concatenate(goals).T[::-1])
+    np.testing.assert_allclose(angles, np.array(order) * np.pi / 129, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate(goals), axis=1), 2.0)
+
+
+@pytest.mark.parametrize("setting", ["HFRAntGoal", "HFRAntVelocity"])
+def test_hfrs_ant_has_pearls_gears(setting: str) -> None:
+    env = gym.make_vec(f"metaenvs/{setting}-v0", num_envs=2)
+    env.reset(seed=0)
+    for block in env.unwrapped.get_state()["states/block"]:
+        assert (model_of(setting, block).actuator_gear[:, 0] == 30.0).all()

@@ -15,7 +15,17 @@ import pytest
 import torch
 
 from agents import rl2
-from agents.bench import bandit, environments, locomotion, maml, peers, training
+from agents.bench import (
+    bandit,
+    cuda_batch,
+    environments,
+    locomotion,
+    locomotion_cuda,
+    maml,
+    overhead,
+    peers,
+    training,
+)
 from agents.bench.rows import Row
 from agents.bench.timing import Effort
 
@@ -106,6 +116,18 @@ def test_iterations_are_counted_after_the_first() -> None:
     assert seconds > 0
 
 
+def test_shares_of_what_a_run_costs_beside_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overhead, "RUNS", overhead.RUNS[1:2])
+    figures = {row.what.split(": ")[1]: row.median for row in overhead.training_overhead(LEAST)}
+    names = ("metrics and progress", "checkpoints, one in 60 s", "evaluation")
+    shares = [figures[name] for name in names]
+    assert all(share > 0 for share in shares)
+    assert figures["together"] == pytest.approx(sum(shares))
+    milliseconds = figures["its metrics and progress"] / 1e3
+    whole = figures["an iteration"] + milliseconds
+    assert figures["metrics and progress"] == pytest.approx(100 * milliseconds / whole)
+
+
 def test_bandit_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bandit, "ROLLOUTS", 2)
     rows = bandit.bandit(LEAST)
@@ -149,7 +171,8 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {row.what: row for row in maml.maml_iterations(LEAST)}
     assert set(rows) == {
         "sampling once", "sampling twice, with adaptation", "outer gradient step",
-        "iteration, one outer gradient step", "outer step by TRPO", "matrix product", "iteration over its arithmetic floor",
+        "iteration, one outer gradient step", "outer step by TRPO",
+        "matrix product", "iteration over its arithmetic floor",
     }  # fmt: skip
     # Four rollouts of 100 steps, 2 x 4 and 4 x 2 weights, two operations each, 14 passes.
     assert maml.arithmetic_of(small) == 400 * 16 * 2 * 14
@@ -159,3 +182,34 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert iteration is not None and rate is not None
     ratio = iteration / (maml.arithmetic_of(small) / (rate * 1e9))
     assert rows["iteration over its arithmetic floor"].median == pytest.approx(ratio)
+
+
+GPU_BENCHES = {
+    "numba_cuda": cuda_batch.cuda_batch,
+    "mujoco_warp": locomotion_cuda.locomotion_cuda,
+}
+
+
+@pytest.mark.parametrize("package", GPU_BENCHES)
+def test_without_a_gpu_the_bench_says_so(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(package)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (row,) = GPU_BENCHES[package](LEAST)
+    assert row.median is None
+    assert "skipped" in row.note and "NVIDIA GPU" in row.note
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_batches_on_a_gpu_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_batch, "BATCH_SIZES", (8, 16))
+    rows = cuda_batch.cuda_batch(LEAST)
+    assert [row.unit for row in rows] == ["GB/s", *["env steps/s", "%"] * 2]
+    assert not absent(rows)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+def test_locomotion_on_a_gpu_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locomotion_cuda, "WORLDS", (8, 16))
+    rows = locomotion_cuda.locomotion_cuda(LEAST)
+    assert [row.unit for row in rows] == ["env steps/s", *["env steps/s", "times"] * 2] * 2
+    assert not absent(rows)

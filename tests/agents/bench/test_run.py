@@ -61,7 +61,7 @@ def test_names_are_checked_before_anything_is_measured(
 
 def test_the_real_measurements_are_known() -> None:
     assert list(run.MEASUREMENTS) == [
-        "krazy-world-batch", "krazy-world-single", "cost-growth", "rl2-training",
-        "half-cheetah-batch", "ant-batch", "locomotion-single", "locomotion-memory",
-        "maml", "bandit",
+        "krazy-world-batch", "krazy-world-single", "cost-growth", "cuda-batch",
+        "rl2-training", "half-cheetah-batch", "ant-batch", "locomotion-single",
+        "locomotion-cuda", "locomotion-memory", "maml", "bandit",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The iterated prisoner's dilemma: known returns, enumerated play, published learning curves."""
+"""The iterated prisoner's dilemma: known returns, enumerated play."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from agents.estimators.advantages import gae
-from agents.estimators.inner_updates import adapt
 from agents.estimators.memory_one_games import PRISONERS_DILEMMA, exact_game_values
 from agents.estimators.surrogate import Order, surrogate
 
@@ -125,56 +124,6 @@ def test_coupled_magic_boxes_have_exact_mixed_derivatives_and_scores_do_not() ->
     assert mixed.norm() > 0.01
     score = torch.func.jacrev(torch.func.jacrev(sampled("score")))(strategies)
     assert (score[1, 0, :, 1] - mixed).norm() > 0.5 * mixed.norm()
-
-
-def lola(num_steps: int, learning_rate: float, updates: int) -> list[float]:
-    """Normalised return of the first player while both shape each other, all gradients exact."""
-    strategies = torch.zeros(2, 5, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([strategies], lr=learning_rate)
-
-    def values(own: Tensor, other: Tensor) -> Tensor:
-        return exact_game_values(own.sigmoid(), other.sigmoid(), PRISONERS_DILEMMA, discount=0.96)
-
-    def shaped(own: Tensor, other: Tensor) -> Tensor:
-        opponent = adapt(
-            own,
-            [lambda phi, theta: values(phi, theta)[1]] * num_steps,
-            step_size=0.3,
-            initial=lambda _: other,
-        )
-        return values(own, opponent)[0]
-
-    curve = []
-    gradient = torch.vmap(torch.func.grad(shaped))
-    for _ in range(updates):
-        now = strategies.detach()
-        strategies.grad = -gradient(now, now.flip(0))
-        optimiser.step()
-        curve.append(0.04 * float(values(*strategies.detach())[0]))
-    return curve
-
-
-@pytest.mark.parametrize(
-    ("num_steps", "learning_rate", "expected"),
-    [
-        (1, 0.1, (-1.065, -1.010, -1.005)),
-        (2, 0.1, (-1.161, -1.017, -1.005)),
-        (3, 0.1, (-1.307, -1.026, -1.007)),
-        (1, 0.2, (-1.005, -1.002, -1.002)),
-    ],
-)
-def test_exact_opponent_shaping_learns_to_reciprocate(
-    num_steps: int, learning_rate: float, expected: tuple[float, ...]
-) -> None:
-    """After 50, 100 and 200 updates, as computed for the specification by another program."""
-    curve = lola(num_steps, learning_rate, 200)
-    assert [curve[49], curve[99], curve[199]] == pytest.approx(expected, abs=1e-3)
-
-
-def test_exact_naive_learning_ends_in_defection() -> None:
-    """The reference has two digits here: -1.98, -1.99, -2.00."""
-    curve = lola(0, 0.1, 200)
-    assert [curve[49], curve[99], curve[199]] == pytest.approx((-1.98, -1.99, -2.0), abs=5e-3)
 
 
 def test_bad_arguments_are_refused() -> None:

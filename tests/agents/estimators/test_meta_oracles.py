@@ -14,6 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from agents.estimators.bias_bounds import compositional_bias_bound
+from agents.estimators.enumeration import (
+    batch_probabilities,
+    enumerate_batches,
+    trajectory_probabilities,
+)
 from agents.estimators.inner_updates import inner_update, meta_gradient
 from agents.estimators.memory_one_games import PRISONERS_DILEMMA, exact_game_values
 from agents.estimators.meta_oracles import (
@@ -226,7 +232,7 @@ def test_independent_batches_one_by_one(make_process: Any, order: Order) -> None
 
 
 def test_compositional_bias_falls_as_one_over_the_batch(make_process: Any) -> None:
-    """Liu et al. 2022 bound it by n^-1/2; with its constant, from second derivatives, it is 1/n."""
+    """Lemma 4.4 says n^-1/2; with its constant, from second derivatives, it is 1/n."""
     process = make_process(2)
     logits, step = process.logits, 2.0
     value = value_of(process.mdp, 2)
@@ -258,6 +264,57 @@ def test_compositional_bias_falls_as_one_over_the_batch(make_process: Any) -> No
     leading = torch.linalg.solve(powers, torch.stack(biases).reshape(5, 4))[0]
     assert float((leading - limit).norm() / limit.norm()) < 0.02
     assert abs(scaled[4] - float(limit.norm())) < 0.5 * abs(scaled[0] - float(limit.norm()))
+
+
+@pytest.mark.parametrize(("num_steps", "largest_batch"), [(1, 5), (2, 2)])
+def test_compositional_bias_is_below_lemma_4_4(
+    make_process: Any, num_steps: int, largest_batch: int
+) -> None:
+    """Of the outer gradient at adapted policies, over all batches of all steps.
+
+    The constants are the largest at the policies met: the lemma's own are not less.
+    """
+    process, step = make_process(2), 2.0
+    of_each = surrogates(process, "score")
+
+    def slope(table: Tensor) -> Tensor:
+        return exact_gradient(process.mdp, table, 2)
+
+    exact = process.logits
+    for _ in range(num_steps):
+        exact = exact + step * slope(exact)
+    for size in range(1, largest_batch + 1):
+        counts = enumerate_batches(16, size)
+        tables, weights = process.logits[None], torch.ones(1, dtype=torch.float64)
+        met, variance = [], 0.0
+        for _ in range(num_steps):
+            met.append(tables)
+            laws = torch.vmap(
+                lambda at: trajectory_probabilities(process.trajectories, at.softmax(-1))
+            )(tables)
+            gradients = torch.vmap(torch.func.jacrev(of_each))(tables)
+            noise = gradients - torch.vmap(slope)(tables)[:, None]
+            assert torch.einsum("pr,prij->pij", laws, noise).abs().max() < 1e-12
+            squares = noise.square().sum((-1, -2))
+            variance = max(variance, float((laws * squares).sum(-1).max()))
+            steps = torch.einsum("br,prij->pbij", counts.double() / size, gradients)
+            chances = torch.vmap(partial(batch_probabilities, counts))(laws)
+            tables = (tables[:, None] + step * steps).flatten(0, 1)
+            weights = (weights[:, None] * chances).flatten()
+        met.append(tables)
+        hessians = torch.vmap(torch.func.jacrev(slope))(torch.cat(met)).view(-1, 4, 4)
+        smoothness = float(torch.linalg.matrix_norm(hessians, ord=2).max())
+        bound = compositional_bias_bound(
+            lipschitz=smoothness,
+            smoothness=smoothness,
+            gradient_deviation=variance**0.5,
+            step_size=step,
+            num_steps=num_steps,
+            batch_size=size,
+        )
+        expectation = torch.einsum("p,pij->ij", weights, torch.vmap(slope)(tables))
+        bias = float((expectation - slope(exact)).norm())
+        assert 0.02 * bound < bias < bound
 
 
 def test_bias_of_the_hessian_does_not_fall_with_the_batch(make_process: Any) -> None:

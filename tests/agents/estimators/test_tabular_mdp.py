@@ -17,6 +17,7 @@ from agents.estimators.tabular_mdp import (
     action_values,
     exact_gradient,
     exact_hessian,
+    exact_score_surrogate,
     exact_taypo,
     exact_value,
     finite_horizon_action_values,
@@ -174,6 +175,26 @@ def test_taypo_is_the_enumerated_surrogate_and_the_matrix_form_of_layers(
 
     endless = layered(process.mdp, 3)
     close(finite, exact_taypo(endless, on_layers(policy), on_layers(process.behaviour), order))
+
+
+def test_score_is_the_enumerated_surrogate_and_the_matrix_form_of_layers(process: Any) -> None:
+    """Under another behaviour policy, with a wrong critic and without."""
+    policy = process.logits.softmax(-1)
+    logp, law = process.logp(process.logits), process.probabilities(False)
+    endless = layered(process.mdp, 3)
+    padding = torch.full((1, 2), 0.5, dtype=torch.float64)
+
+    def on_layers(entry: Tensor) -> Tensor:
+        return torch.cat([entry.repeat(3, 1), padding])
+
+    for values, critic in ((None, None), (process.values(), process.critic[:-1])):
+        finite = exact_score_surrogate(process.mdp, policy, process.behaviour, critic, 3)
+        advantages = process.advantages(values)
+        sampled = surrogate(logp, advantages, order="score", gamma=process.gamma)
+        close(finite, law @ sampled)
+        flat = None if critic is None else torch.cat([critic.flatten(), torch.zeros(1).double()])
+        arguments = endless, on_layers(policy), on_layers(process.behaviour), flat
+        close(finite, exact_score_surrogate(*arguments))
 
 
 def test_bad_processes_are_refused(mdp: TabularMDP) -> None:

@@ -195,3 +195,48 @@ def test_table_survives_the_disk(tmp_path: Any) -> None:
         read_table(tmp_path / "other.csv")
     with pytest.raises(ValueError, match="whole trials"):
         returns_by_episode(rows[:7])
+
+
+class Climber:
+    """Goes to the corner above on the right of a grid, and in odd rows to the left first."""
+
+    name = "climber"
+
+    def begin(self, num_tasks: int, rollouts: int, *_: Any) -> None:
+        self.step = 0
+        self.rows = num_tasks * rollouts
+
+    def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        right, left, up = 0, 1, 2
+        way = [up] * 2 + [right] * 2 + [left] * 4
+        actions = np.full(self.rows, way[self.step % 8])
+        return np.where((np.arange(self.rows) % 2 == 1) | (actions == up), actions, right)
+
+    def observe(self, transition: Transition) -> None:
+        self.step += 1
+
+
+def test_recorded_entries_of_info_are_those_at_the_ends_of_episodes(tmp_path: Any) -> None:
+    env_id, size = "metaenvs/GridCorners-v0", {"size": 5}
+    tasks = evaluation_tasks(env_id, split="all", num_tasks=1, seed=0, env_arguments=size)
+    rows = evaluate(
+        Climber(), env_id, tasks, split="all", rollouts=2, episodes=3, seed=0,
+        env_arguments=size, record=["corners_visited", "corner"],
+    )  # fmt: skip
+    write_table(tmp_path / "table.csv", rows)
+    assert read_table(tmp_path / "table.csv")[0].info == rows[0].info
+    assert [(row.rollout, row.info["corners_visited"], row.info["corner"]) for row in rows] == [
+        *[(0, 1.0, 3.0)] * 3,
+        *[(1, 2.0, 2.0)] * 3,
+    ]
+    visited = returns_of_agents(rows, "corners_visited")["climber"]
+    np.testing.assert_array_equal(visited.returns, np.full((1, 1, 3), 1.5))
+    with pytest.raises(ValueError, match=r"\['corner', 'corners_visited'\]; not 'energy'"):
+        returns_of_agents(rows, "energy")
+    with pytest.raises(ValueError, match=r"can record .*'corner'.* not \['energy'\]"):
+        evaluate(
+            Climber(), env_id, tasks, split="all", rollouts=1, episodes=1, seed=0,
+            env_arguments=size, record=["energy"],
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="rows that all recorded"):
+        write_table(tmp_path / "mixed.csv", [rows[0], dataclasses.replace(rows[1], info={})])

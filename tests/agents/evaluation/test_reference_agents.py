@@ -1,4 +1,4 @@
-"""The random agent: uniform, and row by row on its own."""
+"""The random agent: uniform, and row by row on its own. The still one: zeros."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.evaluation.reference_agents import RandomAgent
+from agents.evaluation.reference_agents import RandomAgent, StillAgent
 from agents.evaluation.row_seeds import row_seeds
 
 NOTHING = gym.spaces.Discrete(1)
@@ -54,3 +54,16 @@ def test_actions_are_uniform_and_independent() -> None:
 def test_nothing_is_uniform_without_bounds(space: gym.Space[Any]) -> None:
     with pytest.raises(ValueError, match="bounded Box action space, got"):
         drawn(space, range(2), 1)
+
+
+def test_the_still_agent_acts_with_zeros() -> None:
+    agent, space = StillAgent(), gym.spaces.Box(-1, 1, (2, 3), np.float32)
+    agent.begin(2, 2, 1, NOTHING, space, np.zeros(4, np.uint64), "cpu")
+    actions = agent.act(np.zeros(4))
+    assert actions.shape == (4, 2, 3) and actions.dtype == np.float32 and not actions.any()
+
+
+@pytest.mark.parametrize("space", [gym.spaces.Discrete(4), gym.spaces.Box(1, 2, (1,), np.float32)])
+def test_the_still_agent_refuses_spaces_without_zeros(space: gym.Space[Any]) -> None:
+    with pytest.raises(ValueError, match="zeros"):
+        StillAgent().begin(1, 1, 1, NOTHING, space, np.zeros(1, np.uint64), "cpu")

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 pytest.importorskip("stable_baselines3")
 
-from agents.bench.sb3_adapter import SB3VecEnv
+from metaenvs.wrappers.sb3_vec_env import SB3VecEnv
 
 EASY = "metaenvs/KrazyWorldEasy-v0"
 NUM_ROWS = 6

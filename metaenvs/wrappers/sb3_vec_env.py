@@ -1,4 +1,4 @@
-"""Our vector environments as Stable-Baselines3 takes them, for measuring its learners on them."""
+"""Vector environments of this package as Stable-Baselines3 takes them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 
 class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
     """A vector environment of this package behind Stable-Baselines3's ``VecEnv``.
+
+    Rewards become float32; ``infos`` have ``terminal_observation`` and ``TimeLimit.truncated`` of
+    rows that have just ended, and are empty elsewhere. :meth:`seed` holds for the next reset.
 
     Args:
         env: With ``autoreset_mode=AutoresetMode.SAME_STEP``, which is when Stable-Baselines3

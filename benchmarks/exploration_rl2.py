@@ -1,0 +1,164 @@
+"""E-RL² against RL² on a small Krazy World: ten paired seeds, equal env steps.
+
+``python benchmarks/exploration_rl2.py RUNS [PROCESSES]`` trains both agents, lets them adapt to the
+64 test worlds beside the random agent and the planner that knows the world, and writes scores,
+a summary and figures into ``results/exploration-rl2``. RUNS is the folder of the training runs;
+called again, it goes on with what was cut off. ``QUICK=1`` makes everything tiny, into RUNS itself.
+"""
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from agents import cli
+from agents.evaluation import plots
+from agents.evaluation.comparison import compare_runs
+from agents.evaluation.curves import adaptation_curve, learning_curve, read_metric
+from agents.evaluation.scores import returns_of_agents
+from agents.evaluation.statistics import bootstrap_interval, mean
+from agents.evaluation.table import read_table
+from agents.many_runs import runs_of
+
+ENV_ID = "metaenvs/KrazyWorldEasy-v0"
+ENV_ARGUMENTS = {"dynamics": "simple", "energy_start": 10}
+SETTINGS = {"--num-envs": "256", "--total-env-steps": "5000000", "--learning-rate": "3e-3"}
+SEEDS, EXPLORE_EPISODES = 10, 3
+METRICS = {
+    "tile_types_visited": "share of tile types visited so far",
+    "trial_deaths": "deaths on deadly tiles so far",
+    "trial_goals": "goals reached so far",
+}
+QUICK = bool(os.environ.get("QUICK"))
+if QUICK:
+    SETTINGS |= {"--num-envs": "8", "--total-env-steps": "2000"}
+    SEEDS = 2
+
+
+def run(*words):
+    """A command of ``metaenvs``, which has said what is wrong where it fails."""
+    if status := cli.main([str(word) for word in words]):
+        sys.exit(status)
+
+
+def train(folder, agent, processes):
+    """The runs of one agent, from where they are."""
+    if (folder / "manifest.json").exists():
+        run("train", "--resume", folder)
+    else:
+        run(
+            "train", agent, ENV_ID, "--out", folder, "--env-arguments", json.dumps(ENV_ARGUMENTS),
+            "--seeds", SEEDS, "--processes", processes, *sum(SETTINGS.items(), ()),
+        )  # fmt: skip
+    run("evaluate", folder, "--num-tasks", 4 if QUICK else 64, "--record", *METRICS)
+    return runs_of(folder)
+
+
+def rows_of(runs):
+    """The rows of all tables, with the trained agents of one name, and others once."""
+    rows = {}
+    for one in runs:
+        for row in read_table(one / "evaluation-test.csv"):
+            rows[row.agent, row.run, row.task_id, row.rollout, row.episode] = row
+    return list(rows.values())
+
+
+def write_scores(path, agents_by_quantity):
+    """Means over worlds of every quantity: one line for each agent, run and episode."""
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["agent", "run", "episode", *agents_by_quantity])
+        for name, agent in agents_by_quantity["episode_return"].items():
+            for number, one in enumerate(agent.runs):
+                for episode in range(agent.returns.shape[2]):
+                    means = [
+                        by_agent[name].returns[number, :, episode].mean()
+                        for by_agent in agents_by_quantity.values()
+                    ]
+                    cells = [f"{value:.5f}" for value in means]
+                    writer.writerow([name, Path(one).name, episode + 1, *cells])
+
+
+def told(interval):
+    """An estimate with its interval."""
+    return f"{interval.estimate:.3f} ({interval.low:.3f}, {interval.high:.3f})"
+
+
+def summary(agents_by_quantity, rng):
+    """What the study shows, as Markdown."""
+    returns = agents_by_quantity["episode_return"]
+    episodes = next(iter(returns.values())).returns.shape[2]
+    lines = [
+        f"`{ENV_ID}` with `{json.dumps(ENV_ARGUMENTS)}`, {SEEDS} paired seeds, settings of both "
+        f"agents: `{' '.join(sum(SETTINGS.items(), ()))}`; E-RL² explores for {EXPLORE_EPISODES} "
+        f"of {episodes} episodes. Means over the test worlds, with 95 % intervals over runs and "
+        "worlds.",
+        "",
+        "| agent | " + " | ".join(f"episode {k + 1}" for k in range(episodes)) + " | exploit |",
+        "|---" * (episodes + 2) + "|",
+    ]
+    for name, agent in returns.items():
+        curve = adaptation_curve(agent, rng)
+        cells = [f"{value:.3f}" for value in curve.y]
+        exploit = bootstrap_interval([agent.scores(EXPLORE_EPISODES + 1)], mean, rng=rng)
+        lines.append(f"| {name} | {' | '.join(cells)} | {told(exploit)} |")
+    lines += ["", "| agent | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 1) + "|"]
+    for name in returns:
+        intervals = [
+            bootstrap_interval([agents_by_quantity[metric][name].scores()], mean, rng=rng)
+            for metric in METRICS
+        ]
+        lines.append(f"| {name} | {' | '.join(map(told, intervals))} |")
+    quantities = {
+        "return of the exploit episodes": ("episode_return", EXPLORE_EPISODES + 1),
+        "return of the whole trial, per episode": ("episode_return", 1),
+        **{metric: (metric, None) for metric in METRICS},
+    }
+    lines += ["", "E-RL² less RL², seed by seed:", "", "| | difference | seeds above 0 |"]
+    lines += ["|---|---|---|"]
+    for title, (quantity, first) in quantities.items():
+        agents = agents_by_quantity[quantity]
+        differences = agents["e-rl2"].scores(first) - agents["rl2"].scores(first)
+        above = int((differences.mean(1) > 0).sum())
+        interval = bootstrap_interval([differences], mean, rng=rng)
+        lines.append(f"| {title} | {told(interval)} | {above} of {len(differences)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    """Train, evaluate, and write the results."""
+    runs_folder = Path(sys.argv[1])
+    processes = sys.argv[2] if len(sys.argv) > 2 else "1"
+    out = runs_folder if QUICK else Path(__file__).parent / "results" / "exploration-rl2"
+    out.mkdir(parents=True, exist_ok=True)
+    runs = [
+        one for agent in ("rl2", "e-rl2") for one in train(runs_folder / agent, agent, processes)
+    ]
+    rows = rows_of(runs)
+    quantities = ["episode_return", *METRICS]
+    agents_by_quantity = {name: returns_of_agents(rows, name) for name in quantities}
+    rng = np.random.default_rng(0)
+    write_scores(out / "scores.csv", agents_by_quantity)
+    (out / "summary.md").write_text(summary(agents_by_quantity, rng))
+    title = "Krazy World, worlds never met"
+    labels = {"episode_return": "return of the episode", **METRICS}
+    for quantity, agents in agents_by_quantity.items():
+        curves = {name: adaptation_curve(agent, rng) for name, agent in agents.items()}
+        figure = plots.adaptation_figure(curves, title)
+        figure.axes[0].set_ylabel(labels[quantity])
+        plots.save(figure, out / f"{quantity}.png")
+    files = compare_runs(runs).metrics
+    last = f"train/return_episode_{agents_by_quantity['episode_return']['rl2'].returns.shape[2]}"
+    curves = {
+        name: learning_curve([read_metric(path, last) for path in paths], rng)
+        for name, paths in files.items()
+    }
+    plots.save(plots.learning_figure(curves, "Krazy World, training worlds"), out / "learning.png")
+    print((out / "summary.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -41,9 +42,11 @@ from agents.maml_inner import (
     sample,
 )
 from agents.ppo import clipped_surrogate
+from agents.task_network import ForwardPass
+from agents.task_policy import Parameters
 from agents.task_rollouts import Episodes
 from agents.training_state import TrainingState
-from agents.trpo import Vector, gauss_newton_product, trust_region_step
+from agents.trpo import Vector, trust_region_step
 
 __all__ = [
     "MAMLConfig",
@@ -84,14 +87,14 @@ def new_policy(
 
 
 def outer_objective(
-    policy: MAMLPolicy, path: Path, outputs: Tensor, batch: MetaBatch
+    policy: MAMLPolicy, outputs: Tensor, inner_outputs: Sequence[Tensor], batch: MetaBatch
 ) -> tuple[Tensor, Tensor]:
     """The outer objective of some tasks, summed over them, and what to report.
 
     Args:
         policy: Its configuration says which objective.
-        path: The tasks' parameters.
         outputs: Of the adapted policies on the outer episodes, packed.
+        inner_outputs: Of the policies that collected for each inner step, as they are now.
         batch: The part of these tasks.
 
     Returns:
@@ -116,17 +119,18 @@ def outer_objective(
     if config.entropy_weight:
         objective = objective + config.entropy_weight * entropy
     if config.correction_weight or config.inner_divergence_weight:
-        objective = objective + _before_adaptation(policy, path, batch)
+        objective = objective + _before_adaptation(policy, inner_outputs, batch)
     divergence = _mean_over_steps(distribution.divergences(outer.outputs, outputs.detach()), outer)
     return objective, torch.stack([entropy.detach(), divergence])
 
 
-def _before_adaptation(policy: MAMLPolicy, path: Path, batch: MetaBatch) -> Tensor:
+def _before_adaptation(
+    policy: MAMLPolicy, inner_outputs: Sequence[Tensor], batch: MetaBatch
+) -> Tensor:
     """Terms of the policies that collected for the inner steps: E-MAML's and ProMP's."""
     config, distribution = policy.config, policy.distribution
     ratios, divergence = [], torch.zeros(())
-    for parameters, episodes in zip(path, batch.inner, strict=False):
-        outputs = policy.outputs(parameters, episodes.features)
+    for outputs, episodes in zip(inner_outputs, batch.inner, strict=True):
         log_probabilities = distribution.log_probabilities(outputs, episodes.actions)
         # At the first outer step the ratio's gradient is the score's; later ones need the ratio.
         ratios.append((episodes.lay_out(log_probabilities) - episodes.log_probabilities).exp())
@@ -150,6 +154,78 @@ def _mean_over_steps(packed: Tensor, episodes: Episodes) -> Tensor:
     return (packed.where(episodes.valid, 0).sum(1) / episodes.num_steps).sum()
 
 
+@dataclass(frozen=True)
+class OuterPass:
+    """The outer objective of some tasks at one initialisation, and its derivatives there."""
+
+    policy: MAMLPolicy
+    path: Path
+    batch: MetaBatch
+    passed: ForwardPass
+    """Of the adapted policies, on the outer episodes."""
+
+    @staticmethod
+    def of(policy: MAMLPolicy, path: Path, batch: MetaBatch) -> OuterPass:
+        """From the inner steps of these tasks."""
+        return OuterPass(
+            policy, path, batch, ForwardPass(policy, path[-1].after, batch.outer.features)
+        )
+
+    def objective(self) -> tuple[Tensor, Tensor]:
+        """As :func:`outer_objective`."""
+        inner_outputs = [step.outputs for step in self.path]
+        return outer_objective(self.policy, self.passed.outputs, inner_outputs, self.batch)
+
+    def gradient(self) -> tuple[Vector, Tensor]:
+        """The objective's by the initialisation and the rates; and (3,), objective and report."""
+        with torch.enable_grad():
+            objective, told = self.objective()
+            by_outputs, *by_inner = torch.autograd.grad(
+                objective,
+                [self.passed.outputs, *(step.outputs for step in self.path)],
+                allow_unused=True,
+            )
+        vector = self._transposed(by_outputs, by_inner)
+        return vector, torch.cat([objective.detach()[None], told])
+
+    def curvature_product(self, vector: Vector, weights: Tensor) -> Vector:
+        """A vector times the Hessian of the divergence from these adapted policies.
+
+        The divergence is least here, so that its Hessian is ``J^T C J``, J being the Jacobian of
+        the adapted policies' outputs and C the divergence's curvature by these: what lacks is a
+        product with its gradient, which is 0.
+
+        Args:
+            vector: In the space of the initialisation and the rates.
+            weights: Of each packed outer step (tasks, steps).
+        """
+        names = list(self.policy.initial)
+        num_tasks = len(self.batch.baseline)
+        change = {
+            name: part.expand(num_tasks, *part.shape)
+            for name, part in zip(names, vector, strict=False)
+        }
+        rates = dict(zip(self.policy.rates, vector[len(names) :], strict=True))
+        for step in self.path:
+            change = step.tangent(change, rates)
+        outputs = self.passed.tangent(change)
+        curved = self.policy.distribution.curvature(self.passed.outputs.detach(), outputs)
+        return self._transposed(curved * weights[..., None], [None] * len(self.path))
+
+    def _transposed(self, by_outputs: Tensor, by_inner: Sequence[Tensor | None]) -> Vector:
+        """From gradients by outputs to that by the initialisation and the rates."""
+        gradient = self.passed.slopes(by_outputs).gradient
+        rates: Parameters = {}
+        for step, by_own in zip(reversed(self.path), reversed(by_inner), strict=True):
+            gradient, found = step.adjoint(gradient)
+            rates = {name: found[name] + rates.get(name, 0.0) for name in found}
+            if by_own is not None:
+                own = step.passed.slopes(by_own).gradient
+                gradient = {name: gradient[name] + own[name] for name in gradient}
+        initial = [gradient[name].sum(0) for name in self.policy.initial]
+        return [*initial, *(rates[name] for name in self.policy.rates)]
+
+
 def update(
     policy: MAMLPolicy,
     optimiser: torch.optim.Optimizer,
@@ -161,65 +237,69 @@ def update(
     config = policy.config
     parts = batch.parts()
     parameters = list(policy.parameters())
-
-    def gradient(number: int, path: Path) -> Vector:
-        outputs = policy.outputs(path[-1], parts[number].outer.features)
-        objective, told = outer_objective(policy, path, outputs, parts[number])
-        slopes = torch.autograd.grad(objective / config.num_tasks, parameters)
-        return [torch.cat([objective.detach()[None], told]), *slopes]
-
     if config.outer == "trpo":
-        return _trust_region_update(policy, parts, paths, threads)
+        return _trust_region_update(policy, batch.chunks, parts, paths, threads)
     told = torch.zeros(3)
     for epoch in range(config.epochs):
 
         def of_chunk(number: int, first: bool = epoch == 0) -> Vector:
-            return gradient(number, paths[number] if first else adapt_again(policy, parts[number]))
+            path = paths[number] if first else adapt_again(policy, parts[number])
+            slopes, told = OuterPass.of(policy, path, parts[number]).gradient()
+            return [told, *slopes]
 
         shares = for_each(of_chunk, len(parts), threads)
         told, *slopes = ranks.totals([_sum(each) for each in zip(*shares, strict=True)])
         told = told / config.num_tasks
         for parameter, slope in zip(parameters, slopes, strict=True):
-            parameter.grad = -slope
+            parameter.grad = -slope / config.num_tasks
         nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
         optimiser.step()
     return dict(zip(("objective", "entropy", "divergence"), told.tolist(), strict=True))
 
 
 def _trust_region_update(
-    policy: MAMLPolicy, parts: Sequence[MetaBatch], paths: Sequence[Path], threads: int
+    policy: MAMLPolicy,
+    chunks: Sequence[slice],
+    parts: Sequence[MetaBatch],
+    paths: Sequence[Path],
+    threads: int,
 ) -> dict[str, float]:
     """TRPO on the initialisation; the region is that of the adapted policies."""
-    config, distribution = policy.config, policy.distribution
+    config = policy.config
     parameters = list(policy.parameters())
     numbers = len(parts)
 
-    def start(number: int) -> tuple[Vector, Tensor, Callable[[Vector], Vector]]:
-        outer = parts[number].outer
-        outputs = policy.outputs(paths[number][-1], outer.features)
-        objective, told = outer_objective(policy, paths[number], outputs, parts[number])
-        slopes = torch.autograd.grad(objective / config.num_tasks, parameters, retain_graph=True)
-        weights = outer.valid / (outer.num_steps[:, None] * config.num_tasks)
-
-        def curvature(direction: Tensor) -> Tensor:
-            return distribution.curvature(outer.outputs, direction) * weights[..., None]
-
-        product = gauss_newton_product(outputs, parameters, curvature)
-        return list(slopes), torch.cat([objective.detach()[None], told]), product
+    def start(number: int) -> tuple[Vector, Tensor, OuterPass]:
+        passed = OuterPass.of(policy, paths[number], parts[number])
+        return *passed.gradient(), passed
 
     started = for_each(start, numbers, threads)
-    gradient = _sum_vectors([share[0] for share in started])
+    gradient = [part / config.num_tasks for part in _sum_vectors([share[0] for share in started])]
     (told,) = ranks.totals([_sum([share[1] for share in started])])
     told = told / config.num_tasks
 
+    # The first tasks are as good as any: they are drawn independently.
+    curved_tasks = max(1, round(config.trust_region.curvature_share * config.num_tasks))
+    mine = max(0, curved_tasks - ranks.share(config.num_tasks, "num_tasks").start)
+    curved = [number for number, chunk in enumerate(chunks) if chunk.start < mine]
+
     def product(vector: Vector) -> Vector:
-        return _sum_vectors(for_each(lambda number: started[number][2](vector), numbers, threads))
+        def of_chunk(index: int) -> Vector:
+            number = curved[index]
+            outer = parts[number].outer
+            passed: OuterPass = started[number][2]
+            weights = outer.valid / (outer.num_steps[:, None] * curved_tasks)
+            weights[mine - chunks[number].start :] = 0.0
+            return passed.curvature_product(vector, weights)
+
+        nothing = [torch.zeros_like(part) for part in vector]  # this rank's, if it has none
+        found = for_each(of_chunk, len(curved), threads) if curved else []
+        return _sum_vectors([nothing, *found])
 
     def of_chunk(number: int) -> Tensor:
+        path = adapt_again(policy, parts[number])
         with torch.no_grad():
-            path = adapt_again(policy, parts[number])
-            outputs = policy.outputs(path[-1], parts[number].outer.features)
-            objective, told = outer_objective(policy, path, outputs, parts[number])
+            objective, told = OuterPass.of(policy, path, parts[number]).objective()
             return torch.stack([objective, told[1]])
 
     def evaluate(candidate: Vector) -> tuple[float, float]:

@@ -111,7 +111,7 @@ class MAMLAgent:
         )  # fmt: skip
         advantages = inner_advantages(episodes, self._policy.config)
         before = {name: part[rows] for name, part in self._parameters.items()}
-        after = inner_step(self._policy, before, episodes, advantages)
+        after = inner_step(self._policy, before, episodes, advantages).after
         for name, part in after.items():
             self._parameters[name][rows] = part
         self._scaled = self._policy.scaled(self._parameters)

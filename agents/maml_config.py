@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -107,6 +108,11 @@ class MAMLConfig:
             ("learning_rate", self.learning_rate > 0, "positive"),
             ("epochs", self.epochs >= 1, "at least 1"),
             ("clip", self.clip > 0, "positive"),
+            (
+                "trust_region.curvature_share",
+                0 < self.trust_region.curvature_share <= 1,
+                "above 0 and at most 1",
+            ),
             ("correction_weight", self.correction_weight >= 0, "at least 0"),
             ("inner_divergence_weight", self.inner_divergence_weight >= 0, "at least 0"),
             ("entropy_weight", self.entropy_weight >= 0, "at least 0"),
@@ -117,7 +123,8 @@ class MAMLConfig:
         ]
         for name, holds, expectation in checks:
             if not holds:
-                raise ValueError(f"{name} must be {expectation}, got {getattr(self, name)!r}.")
+                value = functools.reduce(getattr, name.split("."), self)
+                raise ValueError(f"{name} must be {expectation}, got {value!r}.")
 
     @property
     def inner_order(self) -> Order:

@@ -13,17 +13,18 @@ from torch import Tensor, nn
 
 from agents import ranks
 from agents.estimators.advantages import gae
-from agents.estimators.inner_updates import inner_update
 from agents.estimators.sampling_correction import cross_task_baseline
 from agents.estimators.surrogate import surrogate
 from agents.linear_baseline import fit_values
 from agents.maml_config import MAMLConfig
+from agents.task_network import ForwardPass, Slopes
 from agents.task_policy import Parameters, TaskPolicy
 from agents.task_rollouts import Episodes, collect_episodes
 from agents.threads import in_threads
 from metaenvs import Tasks
 
 __all__ = [
+    "InnerStep",
     "MAMLPolicy",
     "MetaBatch",
     "Path",
@@ -86,9 +87,57 @@ def inner_advantages(episodes: Episodes, config: MAMLConfig) -> Tensor:
     return centred / (deviation + 1e-8)
 
 
+@dataclass(frozen=True)
+class InnerStep:
+    """One inner step of some tasks, and how small changes pass through it.
+
+    A change ``v`` of the parameters before becomes ``v + rate * H v`` after, where H is the
+    Hessian of the inner objective; gradients pass backwards through the transposed of that.
+    """
+
+    outputs: Tensor
+    """Of the network before the step (tasks, n, outputs): a leaf."""
+    slopes: Slopes
+    """The inner objective's, by the parameters."""
+    gradient: Tensor
+    """The inner objective's by the outputs, with the graph that leads to them."""
+    rates: float | Parameters
+    first_order: bool
+    passed: ForwardPass
+    after: Parameters
+    """The adapted parameters (tasks, ...)."""
+
+    def tangent(self, change: Parameters, rates: Parameters) -> Parameters:
+        """How the adapted parameters change with those before, and with learned rates."""
+        moved = dict(change)
+        if not self.first_order:
+            curved = self.slopes.change(change, self.gradient)
+            moved = {name: value + self._times(curved, name) for name, value in change.items()}
+        for name, rate in rates.items():
+            moved[name] = moved[name] + rate * self.slopes.gradient[name]
+        return moved
+
+    def adjoint(self, gradient: Parameters) -> tuple[Parameters, Parameters]:
+        """The gradient by the parameters before, and by learned rates, from that by those after."""
+        rates = {}
+        if not isinstance(self.rates, float):
+            rates = {
+                name: (gradient[name] * self.slopes.gradient[name]).sum(0) for name in gradient
+            }
+        if self.first_order:
+            return gradient, rates
+        direction = {name: self._times(gradient, name) for name in gradient}
+        curved = self.slopes.change(direction, self.gradient)
+        return {name: value + curved[name] for name, value in gradient.items()}, rates
+
+    def _times(self, values: Parameters, name: str) -> Tensor:
+        rate = self.rates if isinstance(self.rates, float) else self.rates[name].detach()
+        return rate * values[name]
+
+
 def inner_step(
     policy: MAMLPolicy, parameters: Parameters, episodes: Episodes, advantages: Tensor
-) -> Parameters:
+) -> InnerStep:
     """One inner step of each task, on its own episodes (Finn et al. 2017, algorithm 3, line 7).
 
     The objective of a task is the surrogate's mean over its steps.
@@ -98,16 +147,11 @@ def inner_step(
         parameters: Of each task (tasks, ...).
         episodes: Collected with these, or with what they were before the outer epochs.
         advantages: (tasks, rollouts, time).
-
-    Returns:
-        The adapted parameters (tasks, ...), differentiable in the initialisation.
     """
     config = policy.config
-    num_steps = episodes.num_steps
-
-    def objective(current: Parameters) -> Tensor:
-        outputs = policy.outputs(current, episodes.features)
-        log_probabilities = policy.distribution.log_probabilities(outputs, episodes.actions)
+    passed = ForwardPass(policy, parameters, episodes.features)
+    with torch.enable_grad():
+        log_probabilities = policy.distribution.log_probabilities(passed.outputs, episodes.actions)
         per_episode = surrogate(
             episodes.lay_out(log_probabilities),
             advantages,
@@ -117,10 +161,14 @@ def inner_step(
             mask=episodes.mask,
         )
         # A task's parameters enter its own term only, so the sum's gradient is that of each.
-        return (per_episode.sum(1) / num_steps).sum()
-
+        objective = (per_episode.sum(1) / episodes.num_steps).sum()
+        (gradient,) = torch.autograd.grad(objective, passed.outputs, create_graph=True)
+    slopes = passed.slopes(gradient.detach())
     rates = dict(policy.rates.items()) if len(policy.rates) else config.inner_rate
-    return inner_update(parameters, objective, step_size=rates, first_order=config.first_order)
+    step = InnerStep(passed.outputs, slopes, gradient, rates, config.first_order, passed, {})
+    for name, value in parameters.items():
+        step.after[name] = value.detach() + step._times(slopes.gradient, name)
+    return step
 
 
 @dataclass(frozen=True)
@@ -155,15 +203,16 @@ class MetaBatch:
         )  # fmt: skip
 
 
-Path = list[Parameters]
-"""Parameters of some tasks before the first inner step and after each."""
+Path = list[InnerStep]
+"""The inner steps of some tasks, in their order."""
 
 
 def adapt_again(policy: MAMLPolicy, batch: MetaBatch) -> Path:
     """The inner steps from the initialisation as it is now, on episodes collected before."""
-    path = [policy.for_tasks(len(batch.baseline))]
+    current, path = policy.for_tasks(len(batch.baseline)), []
     for episodes, advantages in zip(batch.inner, batch.inner_advantages, strict=True):
-        path.append(inner_step(policy, path[-1], episodes, advantages))
+        path.append(inner_step(policy, current, episodes, advantages))
+        current = path[-1].after
     return path
 
 
@@ -178,7 +227,7 @@ def sample(
 
     Answers the paths of all chunks of tasks too.
 
-    These keep what leads back to the initialisation: the first outer step need not adapt again.
+    These keep what derivatives need: the first outer step need not adapt again.
     """
     config = policy.config
     mine = ranks.share(config.num_tasks, "num_tasks")
@@ -192,8 +241,11 @@ def sample(
         return policy.distribution.noise(shape, generator)[mine]
 
     def advance(number: int) -> None:
-        chunk, path = chunks[number], paths[number]
-        path.append(inner_step(policy, path[-1], inner[-1].of_tasks(chunk), advantages[-1][chunk]))
+        chunk = chunks[number]
+        before = {name: value[chunk] for name, value in current.items()}
+        paths[number].append(
+            inner_step(policy, before, inner[-1].of_tasks(chunk), advantages[-1][chunk])
+        )
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):
@@ -202,9 +254,9 @@ def sample(
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
             chunks = chunks_of(inner[0], config.steps_per_chunk)
-            paths = [[policy.for_tasks(chunk.stop - chunk.start)] for chunk in chunks]
+            paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
-        current = {name: torch.cat([path[-1][name].detach() for path in paths]) for name in current}
+        current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
     outer = collect_episodes(env, policy, current, noise)
     return meta_batch(inner, advantages, outer, config, chunks), paths
 

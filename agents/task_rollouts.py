@@ -167,8 +167,10 @@ def collect_episodes(
     options = None
     if tasks is not None:
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
-    # Whole matrices: a view of one initialisation would be copied at every step.
-    scaled = policy.scaled({name: value.contiguous() for name, value in parameters.items()})
+    # Views of one initialisation: its rows are one product, of whatever task they are.
+    shared = all(value.stride(0) == 0 for value in parameters.values())
+    own = {name: value[:1] if shared else value for name, value in parameters.items()}
+    scaled = policy.scaled(own)
     observation, _ = env.reset(options=options)
     going = np.ones(env.num_envs, np.bool_)
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -177,7 +179,8 @@ def collect_episodes(
 
     def step() -> tuple[Any, ...]:
         features = policy.encode(torch.as_tensor(observation)).view(num_tasks, rollouts, -1)
-        outputs = policy.run(scaled, features)
+        rows = features.view(1, env.num_envs, -1) if shared else features
+        outputs = policy.run(scaled, rows).view(num_tasks, rollouts, -1)
         actions = policy.distribution.sample(outputs, noise())
         return (features, actions, outputs), env.step(policy.shape_actions(actions))
 

@@ -5,13 +5,13 @@ Parameters are a list of tensors; vectors in their space are lists of the same s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["TrustRegion", "conjugate_gradients", "gauss_newton_product", "trust_region_step"]
+__all__ = ["TrustRegion", "conjugate_gradients", "trust_region_step"]
 
 Vector = list[Tensor]
 
@@ -26,36 +26,11 @@ class TrustRegion:
     """Of conjugate gradients."""
     damping: float = 1e-2
     """Multiple of the identity added to the curvature."""
+    curvature_share: float = 0.25
+    """Of the tasks, those whose curvature the steps of conjugate gradients take, at least one;
+    gradient and line search have all (Schulman et al. 2015, appendix C: a tenth of the data)."""
     max_backtracks: int = 10
     """Times that a step that fails is halved before it is given up."""
-
-
-def gauss_newton_product(
-    outputs: Tensor, parameters: Sequence[Tensor], curvature: Callable[[Tensor], Tensor]
-) -> Callable[[Vector], Vector]:
-    """Multiplies vectors by ``J^T C J``, J being the Jacobian of outputs by parameters.
-
-    For a divergence that is least at these outputs this is its whole Hessian: what lacks is a
-    product with its gradient, which is 0 there. So outputs made through inner updates need no
-    third derivatives. J's product is the derivative, by ``w``, of ``J^T w``, which is linear in it.
-
-    Args:
-        outputs: Any shape, with the graph that leads to the parameters; it is kept.
-        parameters: What the outputs were made of.
-        curvature: Multiplies a direction in the space of outputs by the symmetric matrix C.
-
-    Returns:
-        From a vector to its product.
-    """
-    weights = torch.zeros_like(outputs, requires_grad=True)
-    transposed = torch.autograd.grad(outputs, parameters, weights, create_graph=True)
-
-    def product(vector: Vector) -> Vector:
-        (direction,) = torch.autograd.grad(transposed, weights, vector, retain_graph=True)
-        curved = curvature(direction)
-        return list(torch.autograd.grad(outputs, parameters, curved, retain_graph=True))
-
-    return product
 
 
 def conjugate_gradients(

@@ -45,7 +45,7 @@ def maml_iterations(effort: Effort) -> list[Row]:
     floor = arithmetic_of(CONFIG) / rate
     size = f"{CONFIG.num_tasks} tasks, {CONFIG.rollouts_per_task} rollouts, {threads} threads"
     rows = [
-        measured_row(name, part, "s", seconds, size if part != "sampling" else "one thread")
+        measured_row(name, part, "s", seconds, "one thread" if "sampling" in part else size)
         for part, seconds in parts.items()
     ]
     whole = np.array(parts["iteration, one outer gradient step"])
@@ -85,26 +85,31 @@ def _iterations(
     env.reset(seed=0)
     torch.set_num_threads(1)  # of one operation, as the command `train` has it
     acting: list[float] = []
+    sampling: list[float] = []
     whole: list[float] = []
     updating: list[float] = []
     for _ in range(1 + iterations):
         times = [time.perf_counter()]
         collect_episodes(env, policy, policy.for_tasks(config.num_tasks), noise)
         times.append(time.perf_counter())
+        sample(env, policy, family.sample_tasks(config.num_tasks), generator)
+        times.append(time.perf_counter())
         tasks = family.sample_tasks(config.num_tasks)
         batch, paths = sample(env, policy, tasks, generator, threads)
         times.append(time.perf_counter())
         maml.update(policy, optimiser, batch, paths, threads)
         times.append(time.perf_counter())
-        acted, _, updated = np.diff(times).tolist()
+        acted, sampled, _, updated = np.diff(times).tolist()
         acting.append(acted)
+        sampling.append(sampled)
         updating.append(updated)
-        whole.append(times[3] - times[1])
+        whole.append(times[4] - times[2])
     env.close()
     if outer == "trpo":
         return {"outer step by TRPO": updating[1:]}
     return {
-        "sampling": acting[1:],
+        "sampling once": acting[1:],
+        "sampling twice, with adaptation": sampling[1:],
         "outer gradient step": updating[1:],
         "iteration, one outer gradient step": whole[1:],
     }

@@ -32,9 +32,11 @@ def adaptation_figure(curves: Mapping[str, Curve], title: str) -> Figure:
     return figure
 
 
-def learning_figure(curves: Mapping[str, Curve], title: str) -> Figure:
-    """Return in the last episode of the trial against env steps of training."""
-    figure, axes = _figure(title, "environment steps", "return of the last episode")
+def learning_figure(
+    curves: Mapping[str, Curve], title: str, up: str = "return of the last episode"
+) -> Figure:
+    """What ``up`` says against env steps of training."""
+    figure, axes = _figure(title, "environment steps", up)
     for place, (label, curve) in enumerate(curves.items()):
         _draw(axes, place, label, curve)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

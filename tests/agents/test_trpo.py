@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agents.trpo import TrustRegion, conjugate_gradients, gauss_newton_product, trust_region_step
+from agents.trpo import TrustRegion, conjugate_gradients, trust_region_step
 
 
 def quadratic(size: int) -> tuple[Tensor, Tensor]:
@@ -24,27 +24,6 @@ def test_conjugate_gradients_solve_and_know_their_residual() -> None:
         )
         torch.testing.assert_close(residual, target - matrix @ solution)
     torch.testing.assert_close(solution, torch.linalg.solve(matrix, target))
-
-
-def test_gauss_newton_is_the_hessian_where_the_divergence_is_least() -> None:
-    start = torch.tensor([0.3, -0.7, 0.2], dtype=torch.float64)
-
-    def network(parameters: Tensor) -> Tensor:
-        # Through a gradient, as inner updates are.
-        inner = torch.func.grad(lambda value: (value.sin() ** 3).sum())(parameters)
-        return torch.stack([(parameters + inner).prod(), (parameters * inner).sum()])
-
-    def divergence(parameters: Tensor) -> Tensor:
-        return (0.5 * torch.tensor([2.0, 3.0]) * (network(parameters) - network(start)) ** 2).sum()
-
-    leaf = start.clone().requires_grad_()
-    product = gauss_newton_product(
-        network(leaf), [leaf], lambda direction: torch.tensor([2.0, 3.0]) * direction
-    )
-    columns = [product([row])[0] for row in torch.eye(3, dtype=torch.float64)]
-    torch.testing.assert_close(
-        torch.stack(columns), torch.func.jacrev(torch.func.jacrev(divergence))(start)
-    )
 
 
 def test_a_step_ends_at_the_region_and_a_bad_one_is_not_taken() -> None:

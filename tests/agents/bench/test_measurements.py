@@ -170,8 +170,9 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maml, "PRODUCT_SIZE", 16)
     rows = {row.what: row for row in maml.maml_iterations(LEAST)}
     assert set(rows) == {
-        "sampling", "outer gradient step", "iteration, one outer gradient step",
-        "outer step by TRPO", "matrix product", "iteration over its arithmetic floor",
+        "sampling once", "sampling twice, with adaptation", "outer gradient step",
+        "iteration, one outer gradient step", "outer step by TRPO",
+        "matrix product", "iteration over its arithmetic floor",
     }  # fmt: skip
     # Four rollouts of 100 steps, 2 x 4 and 4 x 2 weights, two operations each, 14 passes.
     assert maml.arithmetic_of(small) == 400 * 16 * 2 * 14

@@ -16,12 +16,12 @@ import numpy as np
 
 from agents import cli
 from agents.evaluation import plots
-from agents.evaluation.comparison import compare_runs
 from agents.evaluation.curves import adaptation_curve, learning_curve, read_metric
 from agents.evaluation.scores import returns_of_agents
 from agents.evaluation.statistics import bootstrap_interval, mean
 from agents.evaluation.table import read_table
 from agents.many_runs import runs_of
+from agents.metrics_file import METRICS as METRICS_FILE
 
 ENV_ID = "metaenvs/KrazyWorldEasy-v0"
 ENV_ARGUMENTS = {"dynamics": "simple", "energy_start": 10}
@@ -58,12 +58,13 @@ def train(folder, agent, processes):
 
 
 def rows_of(runs):
-    """The rows of all tables, with the trained agents of one name, and others once."""
+    """The rows of all tables, trained agents first, and those for reference once."""
     rows = {}
     for one in runs:
         for row in read_table(one / "evaluation-test.csv"):
             rows[row.agent, row.run, row.task_id, row.rollout, row.episode] = row
-    return list(rows.values())
+    names = ["rl2", "e-rl2"]
+    return sorted(rows.values(), key=lambda row: row.agent not in names)
 
 
 def write_scores(path, agents_by_quantity):
@@ -87,7 +88,16 @@ def told(interval):
     return f"{interval.estimate:.3f} ({interval.low:.3f}, {interval.high:.3f})"
 
 
-def summary(agents_by_quantity, rng):
+def end_of_training(runs, episode):
+    """Mean return of an episode in the last tenth of each training (runs,)."""
+    means = []
+    for one in runs:
+        steps, values = read_metric(one / METRICS_FILE, f"train/return_episode_{episode}")
+        means.append(values[steps > 0.9 * steps[-1]].mean())
+    return np.array(means)
+
+
+def summary(agents_by_quantity, runs, rng):
     """What the study shows, as Markdown."""
     returns = agents_by_quantity["episode_return"]
     episodes = next(iter(returns.values())).returns.shape[2]
@@ -125,6 +135,12 @@ def summary(agents_by_quantity, rng):
         above = int((differences.mean(1) > 0).sum())
         interval = bootstrap_interval([differences], mean, rng=rng)
         lines.append(f"| {title} | {told(interval)} | {above} of {len(differences)} |")
+    ends = [end_of_training(runs[name], episodes) for name in ("e-rl2", "rl2")]
+    differences = (ends[0] - ends[1])[:, None]
+    interval = bootstrap_interval([differences], mean, rng=rng)
+    title = "training worlds, last tenth of training: return of the last episode"
+    above = int((differences > 0).sum())
+    lines.append(f"| {title} | {told(interval)} | {above} of {len(differences)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -134,15 +150,13 @@ def main():
     processes = sys.argv[2] if len(sys.argv) > 2 else "1"
     out = runs_folder if QUICK else Path(__file__).parent / "results" / "exploration-rl2"
     out.mkdir(parents=True, exist_ok=True)
-    runs = [
-        one for agent in ("rl2", "e-rl2") for one in train(runs_folder / agent, agent, processes)
-    ]
-    rows = rows_of(runs)
+    runs = {name: train(runs_folder / name, name, processes) for name in ("rl2", "e-rl2")}
+    rows = rows_of([one for mine in runs.values() for one in mine])
     quantities = ["episode_return", *METRICS]
     agents_by_quantity = {name: returns_of_agents(rows, name) for name in quantities}
     rng = np.random.default_rng(0)
     write_scores(out / "scores.csv", agents_by_quantity)
-    (out / "summary.md").write_text(summary(agents_by_quantity, rng))
+    (out / "summary.md").write_text(summary(agents_by_quantity, runs, rng))
     title = "Krazy World, worlds never met"
     labels = {"episode_return": "return of the episode", **METRICS}
     for quantity, agents in agents_by_quantity.items():
@@ -150,11 +164,10 @@ def main():
         figure = plots.adaptation_figure(curves, title)
         figure.axes[0].set_ylabel(labels[quantity])
         plots.save(figure, out / f"{quantity}.png")
-    files = compare_runs(runs).metrics
     last = f"train/return_episode_{agents_by_quantity['episode_return']['rl2'].returns.shape[2]}"
     curves = {
-        name: learning_curve([read_metric(path, last) for path in paths], rng)
-        for name, paths in files.items()
+        name: learning_curve([read_metric(one / METRICS_FILE, last) for one in mine], rng)
+        for name, mine in runs.items()
     }
     plots.save(plots.learning_figure(curves, "Krazy World, training worlds"), out / "learning.png")
     print((out / "summary.md").read_text())

@@ -14,7 +14,7 @@ from agents.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for _ in range(3):
-    np.ones(2**20)
+    np.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(100):
     np.ones(2**23)

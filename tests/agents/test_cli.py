@@ -11,6 +11,7 @@ import pytest
 from agents import training_run
 from agents.checkpoints import write_checkpoint
 from agents.cli import main
+from agents.registry import AGENT_NAMES
 from agents.runs import PARAMETERS
 from metaenvs.cuda.arrays import device_available
 
@@ -78,7 +79,7 @@ def test_compare_writes_a_page(
     [
         (
             ["train", "rl3", BANDIT],
-            "no agent 'rl3'; agents are ['rl2', 'e-rl2', 'maml', 'e-maml', 'promp']",
+            f"no agent 'rl3'; agents are {list(AGENT_NAMES)}. Did you mean 'rl2'?",
         ),
         (["train", "rl2", "metaenvs/KrazyWorl-v0"], "Did you mean 'metaenvs/KrazyWorld-v0'?"),
         (["train", "rl2", BANDIT, "--env-arguments", "{"], "--env-arguments must be JSON"),

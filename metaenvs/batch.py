@@ -14,7 +14,8 @@ from gymnasium.vector import AutoresetMode
 
 from metaenvs.family import ArrayFamily
 from metaenvs.kernels import batch as templates
-from metaenvs.kernels.compile import build_kernel, num_threads, run_threaded, threads_available
+from metaenvs.kernels.compile import build_callee, build_kernel
+from metaenvs.kernels.helpers import ALONE, num_threads, run_with_help
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.trial import (
     ALL_TASKS,
@@ -32,7 +33,10 @@ from metaenvs.tasks import Tasks, record_words
 __all__ = ["THREADED_FROM", "Batch", "StepResult"]
 
 THREADED_FROM = 200
-"""Rows from which waking the threads costs less than it saves (measured, two cores)."""
+"""Rows from which asking for help costs less than it saves (measured, two cores)."""
+
+CHUNK_ROWS = 64
+"""Rows that a thread takes at once, where rows cost little."""
 
 SPLIT_SIDES = {"all": ALL_TASKS, "train": TRAIN_SIDE, "test": TEST_SIDE}
 NO_LIMIT = np.iinfo(np.int32).max
@@ -54,17 +58,16 @@ class StepResult:
 
 
 @lru_cache(maxsize=256)
-def _cached_kernel(
+def _cached(
+    build: Callable[..., Any],
     template: Callable[..., Any],
     functions: tuple[tuple[str, Any], ...],
     home: str,
     types: tuple[Any, ...],
-    threaded: bool,
-) -> Callable[..., Any]:
+) -> Any:
+    """What :func:`build_kernel` or :func:`build_callee` makes."""
     arguments = tuple(np.zeros((1,) * ndim, dtype) for dtype, ndim in types)
-    return build_kernel(
-        template, dict(functions), home=home, arguments=arguments, threaded=threaded
-    )
+    return build(template, dict(functions), home=home, arguments=arguments)
 
 
 class Batch:
@@ -104,8 +107,6 @@ class Batch:
         self.settings["max_episode_steps"] = (
             NO_LIMIT if max_episode_steps is None else max_episode_steps
         )
-        next_row = self.settings["next_row"].__array_interface__["data"][0]
-        self.settings["next_row_address"] = next_row
         same_step = autoreset_mode == AutoresetMode.SAME_STEP
         self.settings["same_step"] = same_step
         self.settings["next_step"] = autoreset_mode == AutoresetMode.NEXT_STEP
@@ -118,11 +119,13 @@ class Batch:
         self._no_actions = np.zeros((num_rows, *shape_of(family.action_space)), action_dtype)
         self._no_mask = np.zeros(0, np.bool_)
         threaded_from = family.threaded_from or THREADED_FROM
-        self._large = num_rows >= threaded_from
-        self._parameters, self._resources = family.parameters, None
+        num_workers = num_threads() if num_rows >= threaded_from else 1
+        self.settings["chunk_rows"] = CHUNK_ROWS
+        self._parameters, self._resources = np.repeat(family.parameters, num_workers), None
         if family.attach is not None:
-            attachment = family.attach(num_threads() if self._large else 1, split)
+            attachment = family.attach(num_workers, split)
             self._parameters, self._resources = attachment.parameters, attachment.resources
+            self.settings["chunk_rows"] = 1
         self.rows = np.zeros(num_rows, ROW_DTYPE)
         self.rows["trial"] = -1
         self.tasks = np.zeros(num_rows, family.task_dtype)
@@ -139,8 +142,8 @@ class Batch:
         self._observation_dtype = space.dtype
         self._final_shape = self._observation_shape if final_observations else (0, *space.shape)
         self._final_reports = num_rows if same_step else 0
-        self._serial_kernel: Callable[..., Any] | None = None
-        self._threaded_kernel: Callable[..., Any] | None = None
+        self._kernel: Callable[..., int] | None = None
+        self._callee: Any = None
 
     def allocate(self) -> StepResult:
         """Fresh arrays for the results of one step."""
@@ -185,7 +188,7 @@ class Batch:
             np.zeros(num_tasks, self.family.state_dtype),
             np.array([key], np.uint64),
         )
-        self._kernel(templates.draw_tasks, arrays, threaded=False)(*arrays)
+        self._build(build_kernel, templates.draw_tasks, arrays)(*arrays)
         return Tasks.from_records(records)
 
     def pin(self, tasks: Tasks | None, mask: npt.NDArray[np.bool_]) -> None:
@@ -210,19 +213,20 @@ class Batch:
 
     def _run_rows(self, mask: Array, actions: Array, result: StepResult) -> int:
         """Call the kernel that steps and begins rows."""
-        threaded = self._large and threads_available()
-        kernel = self._threaded_kernel if threaded else self._serial_kernel
         arrays = self._kernel_arrays(mask, actions, result)
-        if kernel is None:
-            shared = threaded and self.family.attach is not None
-            template = templates.share_rows if shared else templates.run_rows
-            kernel = self._kernel(template, arrays, threaded)
-            if threaded:
-                self._threaded_kernel = kernel
-            else:
-                self._serial_kernel = kernel
-        refused: int = run_threaded(kernel, *arrays) if threaded else kernel(*arrays)
+        kernel = self._kernel or self._build_kernel(arrays)
+        if len(self._parameters) == 1:
+            return kernel(ALONE, *arrays)
+        refused: int = run_with_help(kernel, *arrays)
         return refused
+
+    def _build_kernel(self, arrays: tuple[Array, ...]) -> Callable[..., int]:
+        """The kernel that steps and begins rows, and what helpers call."""
+        self._kernel = kernel = self._build(build_kernel, templates.run_rows, (ALONE, *arrays))
+        if len(self._parameters) > 1:
+            self._callee = self._build(build_callee, templates.help_with_rows, (ALONE, *arrays))
+            self.settings["help_address"] = self._callee.address
+        return kernel
 
     def bind_step(self, actions: Array, result: StepResult) -> Callable[[], int]:
         """A serial :meth:`step` with these arrays, again and again: what a batch of one calls.
@@ -237,7 +241,7 @@ class Batch:
 
     def _bind(self, mask: Array, actions: Array, result: StepResult) -> Callable[[], int]:
         arrays = self._kernel_arrays(mask, actions, result)
-        return partial(self._kernel(templates.run_rows, arrays, threaded=False), *arrays)
+        return partial(self._kernel or self._build_kernel(arrays), ALONE, *arrays)
 
     def _kernel_arrays(self, mask: Array, actions: Array, result: StepResult) -> tuple[Array, ...]:
         return (
@@ -267,14 +271,14 @@ class Batch:
             return records
         return record_words(records).view(np.float64)
 
-    def _kernel(
-        self, template: Callable[..., Any], arrays: tuple[Array, ...], threaded: bool
-    ) -> Callable[..., Any]:
-        """The kernel for this family and arrays like these."""
-        return _cached_kernel(
+    def _build(
+        self, build: Callable[..., Any], template: Callable[..., Any], arrays: tuple[Array, ...]
+    ) -> Any:
+        """``template`` compiled for this family and arrays like these."""
+        return _cached(
+            build,
             template,
             (*self.family.row_functions.items(), ("is_legal", self._is_legal)),
             self.family.home,
             tuple((array.dtype, array.ndim) for array in arrays),
-            threaded,
         )

@@ -1,9 +1,7 @@
-"""Kernel templates: loops over the rows of a batch, serial or threaded.
+"""Kernel templates: loops over the rows of a batch, alone or with helpers.
 
 The names that are called here are bound to compiled row functions by
-:func:`metaenvs.kernels.compile.build_kernel`, which also compiles the template itself; with
-``parallel=True`` Numba runs ``prange`` on its threads, else it is a plain loop. The threads run
-chunks of rows rather than rows, so that the heavy code is compiled once and called.
+:func:`metaenvs.kernels.compile.build_kernel`, which also compiles the template itself.
 """
 
 from __future__ import annotations
@@ -12,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from metaenvs.kernels.foreign import take_ticket
+from metaenvs.kernels.foreign import address_of, value_at
+from metaenvs.kernels.helpers import close_job, open_job, take_chunk
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.row_function import row_function
 from metaenvs.kernels.trial import (
@@ -24,12 +23,9 @@ from metaenvs.kernels.trial import (
     write_report,
 )
 
-__all__ = ["CHUNK_ROWS", "draw_tasks", "run_rows", "share_rows"]
+__all__ = ["draw_tasks", "help_with_rows", "run_rows"]
 
-prange = range
-
-CHUNK_ROWS = 64
-"""Rows that a thread takes at once."""
+ARGUMENTS = None  # Numba's type of all arguments of run_rows, where that is compiled.
 
 
 @row_function(inline=False)
@@ -75,7 +71,9 @@ def run_chunk(
 
 
 @row_function(inline=False)
-def work(
+def share_rows(
+    board: Any,
+    worker: Any,
     settings: Any,
     parameters: Any,
     rows: Any,
@@ -95,15 +93,25 @@ def work(
     final_observations: Any,
     final_reports: Any,
 ) -> None:
-    """Step, or begin, rows that no other worker has taken, until there are none left."""
-    index = take_ticket(settings.next_row_address)
-    while index < rows.shape[0]:
-        run_chunk(
-            index, index + 1, settings, parameters, rows, tasks, words, states, pins, pool,
-            pool_cumulative, mask, actions, observations, rewards, terminated, truncated, reports,
-            final_observations, final_reports,
-        )  # fmt: skip
-        index = take_ticket(settings.next_row_address)
+    """Step, or begin, the rows of one worker, and then those that the others have left."""
+    num_workers = parameters.shape[0]
+    num_rows = rows.shape[0]
+    size = settings[0].chunk_rows
+    num_chunks = (num_rows + size - 1) // size
+    # Every worker begins with the rows that it had in the step before: they are in its caches.
+    for turn in range(num_workers):
+        whose = (worker + turn) % num_workers
+        first = whose * num_chunks // num_workers
+        last = (whose + 1) * num_chunks // num_workers
+        chunk = first + take_chunk(board, whose)
+        while chunk < last:
+            run_chunk(
+                chunk * size, min((chunk + 1) * size, num_rows), settings[0], parameters[worker],
+                rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
+                observations, rewards, terminated, truncated, reports, final_observations,
+                final_reports,
+            )  # fmt: skip
+            chunk = first + take_chunk(board, whose)
 
 
 @row_function(inline=False)
@@ -126,6 +134,7 @@ def find_refused(settings: Any, rows: Any, actions: Any) -> int:
 
 
 def run_rows(
+    board: Any,
     settings: Any,
     parameters: Any,
     rows: Any,
@@ -147,66 +156,54 @@ def run_rows(
 ) -> int:
     """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
 
+    Each worker has its own record of ``parameters``; an empty ``board`` leaves all to the first.
     Answers -1; or the first row that may not be stepped, and then none has been.
     """
-    num_rows = rows.shape[0]
     if mask.shape[0] == 0:
         refused: int = find_refused(settings[0], rows, actions)
         if refused >= 0:
             return refused
-    for chunk in prange((num_rows + CHUNK_ROWS - 1) // CHUNK_ROWS):
+    if board.shape[0] == 0 or parameters.shape[0] == 1:
         run_chunk(
-            chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, num_rows), settings[0],
-            parameters[0], rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
-            observations, rewards, terminated, truncated, reports, final_observations,
-            final_reports,
-        )  # fmt: skip
-    return -1
-
-
-def share_rows(
-    settings: Any,
-    parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
-    mask: Any,
-    actions: Any,
-    observations: Any,
-    rewards: Any,
-    terminated: Any,
-    truncated: Any,
-    reports: Any,
-    final_observations: Any,
-    final_reports: Any,
-) -> int:
-    """The same by workers, one a thread, who take rows one by one: for rows that cost much.
-
-    Each worker has its own record of ``parameters``.
-    """
-    if mask.shape[0] == 0:
-        refused: int = find_refused(settings[0], rows, actions)
-        if refused >= 0:
-            return refused
-    settings[0].next_row = 0
-    for worker in prange(parameters.shape[0]):
-        work(
-            settings[0], parameters[worker], rows, tasks, words, states, pins, pool,
+            0, rows.shape[0], settings[0], parameters[0], rows, tasks, words, states, pins, pool,
             pool_cumulative, mask, actions, observations, rewards, terminated, truncated,
             reports, final_observations, final_reports,
         )  # fmt: skip
+        return -1
+    arguments = (
+        board, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
+        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
+        final_reports,
+    )  # fmt: skip
+    open_job(board, settings[0].help_address, address_of(arguments), parameters.shape[0])
+    share_rows(
+        board, 0, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
+        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
+        final_reports,
+    )  # fmt: skip
+    close_job(board)
     return -1
+
+
+def help_with_rows(address: Any, worker: Any) -> None:
+    """What a helper does: the share of ``worker`` in a job of :func:`run_rows`."""
+    (
+        board, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
+        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
+        final_reports,
+    ) = value_at(address, ARGUMENTS)  # fmt: skip
+    share_rows(
+        board, np.int64(worker), settings, parameters, rows, tasks, words, states, pins, pool,
+        pool_cumulative, mask, actions, observations, rewards, terminated, truncated, reports,
+        final_observations, final_reports,
+    )  # fmt: skip
 
 
 def draw_tasks(
     settings: Any, parameters: Any, tasks: Any, words: Any, scratch: Any, key: Any
 ) -> None:
     """Fill ``tasks`` with draws of the split: task ``i`` is a function of ``key[0]`` and i."""
-    for index in prange(tasks.shape[0]):
+    for index in range(tasks.shape[0]):
         draw_accepted(
             settings[0], parameters[0], tasks[index], words[index], scratch[index],
             fold(key[0], index),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType
@@ -13,44 +11,12 @@ from typing import Any
 
 from metaenvs.kernels.row_function import RowFunction, bind, digest
 
-__all__ = ["build_kernel", "jit_options", "num_threads", "run_threaded", "threads_available"]
+__all__ = ["build_callee", "build_kernel", "jit_options"]
 
 logger = logging.getLogger("metaenvs")
 
-_threads_alive = True
-_threads_lock = threading.Lock()
-
-
 CALLEE_OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Row functions are called by kernels only; leaving out their wrappers saves compile time."""
-
-
-def _forget_threads() -> None:
-    global _threads_alive, _threads_lock
-    _threads_alive = False
-    _threads_lock = threading.Lock()
-
-
-# Numba's threads do not survive a fork, and some threading layers end the child that tries.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
-
-
-def threads_available() -> bool:
-    """Whether this process may run threaded kernels (a forked child may not)."""
-    return _threads_alive
-
-
-def num_threads() -> int:
-    """How many threads Numba runs kernels on."""
-    numba: Any = importlib.import_module("numba")
-    return int(numba.get_num_threads())
-
-
-def run_threaded(kernel: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a threaded kernel; concurrent callers wait, as some threading layers require."""
-    with _threads_lock:
-        return kernel(*arguments)
 
 
 def jit_options() -> dict[str, Any]:
@@ -68,7 +34,6 @@ def build_kernel(
     *,
     home: str,
     arguments: tuple[Any, ...],
-    threaded: bool,
 ) -> Callable[..., Any]:
     """Compile ``template`` over a family's row functions, or load it from the disk cache.
 
@@ -78,20 +43,62 @@ def build_kernel(
             :mod:`metaenvs.kernels.trial`.
         home: The source file beside which Numba keeps the cache (a family's own).
         arguments: Example arguments, whose types the kernel is compiled for.
-        threaded: Whether ``prange`` runs on Numba's threads.
 
     Returns:
         The compiled function without Numba's dispatch on argument types (half a microsecond):
         callers must pass arrays of exactly the example's dtypes and dimensions, C-contiguous.
     """
-    # Untyped here: Numba's stubs do not know all the options that it has.
-    numba: Any = importlib.import_module("numba")
+    numba = _numba()
+    kernel = _bound(template, row_functions, home, arguments)
+    dispatcher = numba.njit(kernel, cache=True, **jit_options())
+    _tell_of_compiling(dispatcher._cache, kernel.__name__)
+    dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    (compiled,) = dispatcher.overloads.values()
+    entry_point: Callable[..., Any] = compiled.entry_point
+    return entry_point
+
+
+def build_callee(
+    template: Callable[..., Any],
+    row_functions: Mapping[str, RowFunction],
+    *,
+    home: str,
+    arguments: tuple[Any, ...],
+) -> Any:
+    """The same for what other threads call.
+
+    ``template(address, worker)`` finds a tuple of values like ``arguments``, of Numba's type
+    ``ARGUMENTS``, at ``address``.
+
+    Returns:
+        An object whose ``address`` is that of a C function (uint64, uint64), as long as it lives.
+    """
+    numba = _numba()
+    kernel = _bound(template, row_functions, home, arguments)
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    kernel.__globals__["ARGUMENTS"] = numba.types.TypeRef(numba.types.Tuple(types))
+    signature = numba.void(numba.uint64, numba.uint64)
+    callee = numba.cfunc(signature, cache=True, **jit_options())(kernel)
+    return callee
+
+
+def _numba() -> Any:
+    """The package, untyped: its stubs do not know all the options that it has."""
+    return importlib.import_module("numba")
+
+
+def _bound(
+    template: Callable[..., Any],
+    row_functions: Mapping[str, RowFunction],
+    home: str,
+    arguments: tuple[Any, ...],
+) -> FunctionType:
+    """``template`` over compiled row functions, by a name of its own."""
     assert isinstance(template, FunctionType)
-    options = jit_options()
+    numba, options = _numba(), jit_options()
     # Argument types in the name, too: one file per kernel, which concurrent processes may write.
     types = [(repr(argument.dtype), argument.ndim) for argument in arguments]
     tag = digest(template, row_functions, {**options, "arguments": types})
-    tag = f"{'threaded' if threaded else 'serial'}_{tag}"
     name = f"{template.__name__}_{tag}"
 
     def compile_row_function(python: FunctionType, inline: bool) -> Any:
@@ -102,13 +109,11 @@ def build_kernel(
 
     code = template.__code__.replace(co_filename=home, co_name=name, co_qualname=name)
     kernel = bind(template, compile_row_function, row_functions, code=code)
-    kernel.__globals__["prange"] = numba.prange
     kernel.__name__ = kernel.__qualname__ = name
-    dispatcher = numba.njit(kernel, cache=True, parallel=threaded, **options)
-    cache = Path(dispatcher.stats.cache_path)
-    if not any(cache.glob(f"*{name}*.nbc")):
-        logger.info("Compiling %s for the first time (seconds; kept in %s).", name, cache)
-    dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
-    (compiled,) = dispatcher.overloads.values()
-    entry_point: Callable[..., Any] = compiled.entry_point
-    return entry_point
+    return kernel
+
+
+def _tell_of_compiling(cache: Any, name: str) -> None:
+    folder = Path(cache.cache_path)
+    if not any(folder.glob(f"*{name}*.nbc")):
+        logger.info("Compiling %s for the first time (seconds; kept in %s).", name, folder)

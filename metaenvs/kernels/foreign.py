@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
-    "call_with_two", "read_float", "read_int", "take_ticket", "write_float", "write_int",
+    "add_to_word", "address_of", "call_with_two", "read_float", "read_int", "read_word", "value_at",
+    "write_float", "write_int",
 ]  # fmt: skip
 
 BINARY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -43,11 +44,26 @@ def call_with_two(function: Any, first: Any, second: Any) -> None:
     BINARY(int(function))(int(first), int(second))
 
 
-def take_ticket(address: Any) -> Any:
-    """The int64 at ``address``, which becomes one greater: no two threads are given the same."""
-    ticket = ctypes.c_int64.from_address(int(address))
-    ticket.value += 1
-    return ticket.value - 1
+def read_word(address: Any) -> Any:
+    """The int64 at ``address``, as other threads left it (sequentially consistent)."""
+    return ctypes.c_int64.from_address(int(address)).value
+
+
+def add_to_word(address: Any, amount: Any) -> Any:
+    """Add to the int64 at ``address`` in one (sequentially consistent); answers what it was."""
+    word = ctypes.c_int64.from_address(int(address))
+    word.value += amount
+    return word.value - amount
+
+
+def address_of(value: Any) -> Any:
+    """Where compiled code has put ``value``: good until the function returns that asked."""
+    raise NotImplementedError("Only compiled code has values at addresses.")
+
+
+def value_at(address: Any, kind: Any) -> Any:
+    """The value of Numba's type ``kind`` at an address from :func:`address_of`."""
+    raise NotImplementedError("Only compiled code has values at addresses.")
 
 
 def _teach_numba() -> None:
@@ -57,6 +73,7 @@ def _teach_numba() -> None:
     intrinsic: Callable[[Any], Any] = extending.intrinsic
     types: Any = importlib.import_module("numba.core.types")
     ir: Any = importlib.import_module("llvmlite.ir")
+    cgutils: Any = importlib.import_module("numba.core.cgutils")
 
     def loader(value_type: Any, llvm_type: Any) -> Any:
         @intrinsic
@@ -91,13 +108,38 @@ def _teach_numba() -> None:
         return types.void(types.uint64, types.uint64, types.uint64), generate
 
     @intrinsic
-    def add_one(typing_context: Any, address: Any) -> Any:
+    def load_shared(typing_context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            word = ir.IntType(64)
-            pointer = builder.inttoptr(arguments[0], word.as_pointer())
-            return builder.atomic_rmw("add", pointer, word(1), "seq_cst")
+            pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+            return builder.load_atomic(pointer, "seq_cst", 8)
 
         return types.int64(types.uint64), generate
+
+    @intrinsic
+    def add(typing_context: Any, address: Any, amount: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+            return builder.atomic_rmw("add", pointer, arguments[1], "seq_cst")
+
+        return types.int64(types.uint64, types.int64), generate
+
+    @intrinsic
+    def place(typing_context: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = cgutils.alloca_once_value(builder, arguments[0])
+            return builder.ptrtoint(pointer, ir.IntType(64))
+
+        return types.uint64(value), generate
+
+    @intrinsic
+    def fetch(typing_context: Any, address: Any, kind: Any) -> Any:
+        value_type = kind.instance_type
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            llvm_type = context.get_value_type(value_type)
+            return builder.load(builder.inttoptr(arguments[0], llvm_type.as_pointer()))
+
+        return value_type(types.uint64, kind), generate
 
     load_float = loader(types.float64, ir.DoubleType())
     load_int = loader(types.int32, ir.IntType(32))
@@ -108,7 +150,11 @@ def _teach_numba() -> None:
     overload = extending.overload
     overload(read_float)(lambda address: lambda address: load_float(address))
     overload(read_int)(lambda address: lambda address: load_int(address))
-    overload(take_ticket)(lambda address: lambda address: add_one(address))
+    overload(read_word)(lambda address: lambda address: load_shared(address))
+    overload(add_to_word)(lambda address, amount: lambda address, amount: add(address, amount))
+    # Not called but put in its place: the value is to live as long as the caller's.
+    overload(address_of, inline="always")(lambda value: lambda value: place(value))
+    overload(value_at)(lambda address, kind: lambda address, kind: fetch(address, kind))
     overload(write_int)(lambda address, value: lambda address, value: store_int(address, value))
     overload(write_float)(lambda address, value: lambda address, value: store_float(address, value))
     overload(call_with_two)(

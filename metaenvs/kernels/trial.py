@@ -44,15 +44,15 @@ SETTINGS_DTYPE = np.dtype(
         ("episode_steps", np.int32),
         ("max_episode_steps", np.int32),
         ("num_actions", np.int32),
-        ("next_row", np.int64),
-        ("next_row_address", np.uint64),
+        ("chunk_rows", np.int64),
+        ("help_address", np.uint64),
         ("same_step", np.bool_),
         ("next_step", np.bool_),
     ],
     align=True,
 )
-"""What all rows share. Step limits are at least 1. ``next_row`` is the next one to be taken where
-several workers share the rows, and ``next_row_address`` where it lies."""
+"""What all rows share. Step limits are at least 1. Where several workers share the rows, they take
+``chunk_rows`` at once, and ``help_address`` is that of what helpers call."""
 
 REPORT_FIELDS: list[tuple[str, type]] = [
     ("task_id", np.int64),

@@ -33,9 +33,8 @@ __all__ = ["ALONE", "close_job", "num_threads", "open_job", "run_with_help", "ta
 LINE = 8
 """Words of 64 bits that lie in one line of a cache: what one core writes to has its own."""
 
-EPOCH, INSIDE, STOP, ASLEEP, FUNCTION, ARGUMENT, WORKERS, YIELD, TICKETS = (
-    LINE * place for place in range(9)
-)
+EPOCH, FUNCTION, ARGUMENT, WORKERS, STOP, YIELD = range(6)
+INSIDE, ASLEEP, TICKETS = LINE, 2 * LINE, 3 * LINE
 """Where things are on the board. The epoch is odd while a job is open; every worker has a line of
 the tickets."""
 
@@ -195,11 +194,12 @@ _starting = threading.Lock()
 def _crew() -> Crew:
     """That of this process, which begins with the first call."""
     global _current
-    with _starting:
-        if _current is None:
-            _current = Crew(num_threads() - 1)
-            atexit.register(_current.stop)
-        return _current
+    if _current is None:
+        with _starting:
+            if _current is None:
+                _current = Crew(num_threads() - 1)
+                atexit.register(_current.stop)
+    return _current
 
 
 def _forget_crew() -> None:

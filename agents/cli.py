@@ -219,6 +219,11 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
     entry = find_agent(given.agent)
     _check_id(given.env_id)
     options = RunOptions(given.threads, given.checkpoint_every)
+    if not entry.divides and not (options.threads == 1 and ranks.alone()):
+        raise ValueError(
+            f"{entry.name} learns from too little at once to divide it among threads or ranks; "
+            "leave out --threads and torchrun."
+        )
     env_arguments = _read_env_arguments(given.env_arguments)
     if given.ray and given.seeds is None:
         raise ValueError("--ray trains several runs: say how many by --seeds.")

@@ -301,7 +301,6 @@ def start(config: LOLAConfig, seeds: Sequence[int] | None = None) -> TrainingSta
 def train(
     config: LOLAConfig,
     report: Callable[[dict[str, float]], None] = lambda metrics: None,
-    threads: int = 1,
     state: TrainingState[Players] | None = None,
     keep: Callable[[TrainingState[Players]], None] = lambda state: None,
 ) -> Players:
@@ -310,7 +309,6 @@ def train(
     Args:
         config: How to learn, which game, for how long.
         report: Called after each update with its metrics.
-        threads: Not used: a pair's games are too few to be divided.
         state: What to go on from; None begins. It is brought forward in place.
         keep: Called with the state after each update, when it is whole.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agents.evaluation.protocol import Transition
+from agents.evaluation.protocol import Transition, Trials
 from agents.maml_inner import MAMLPolicy, inner_advantages, inner_step
 from agents.row_noise import RowNoise
 from agents.task_policy import Parameters
@@ -34,20 +33,12 @@ class MAMLAgent:
         self.name = name
         self._policy = policy
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Start from the initialisation in every row."""
-        config, rows = self._policy.config, num_tasks * rollouts
-        self._batch = min(config.rollouts_per_task, max(1, (episodes - 1) // config.inner_steps))
-        self._noise = RowNoise(seed, self._policy.distribution.num_normals)
+        config, rows = self._policy.config, trials.num_rows
+        exploring = (trials.episodes - 1) // config.inner_steps
+        self._batch = min(config.rollouts_per_task, max(1, exploring))
+        self._noise = RowNoise(trials.seeds, self._policy.distribution.num_normals)
         start = self._policy.for_tasks(rows)
         self._parameters: Parameters = {name: part.detach().clone() for name, part in start.items()}
         self._scaled = self._policy.scaled(self._parameters)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.protocol import Transition
+from agents.evaluation.protocol import Transition, Trials
 from agents.lola import Players
 from agents.row_noise import RowNoise
 
@@ -27,18 +26,9 @@ class MemoryOneAgent:
         self.name = name
         self._cooperates = players.logits[0, 0].detach().sigmoid().numpy()
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Start the rows' random numbers."""
-        self._noise = RowNoise(seed, None)
+        self._noise = RowNoise(trials.seeds, None)
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Cooperate with the strategy's probability after what both did last."""

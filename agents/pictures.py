@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from agents.evaluation.protocol import AdaptiveAgent, Transition
+from agents.evaluation.protocol import AdaptiveAgent, Transition, Trials
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -68,10 +68,8 @@ def film_trial(
     )
     family: Any = env.unwrapped
     observation, _ = env.reset(seed=seed, options={"task": task})
-    agent.begin(
-        1, 1, episodes, env.single_observation_space, env.single_action_space,
-        np.array([seed], np.uint64), "cpu",
-    )  # fmt: skip
+    spaces = env.single_observation_space, env.single_action_space
+    agent.begin(Trials(1, 1, episodes, *spaces, np.array([seed], np.uint64)))
     film: list[list[npt.NDArray[np.uint8]]] = [[family.render_row(0)]]
     returns = [0.0]
     while True:

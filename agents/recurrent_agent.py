@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agents.evaluation.protocol import Transition
+from agents.evaluation.protocol import Transition, Trials
 from agents.rl2 import RL2Policy
 from agents.row_noise import RowNoise
 
@@ -31,21 +31,12 @@ class RecurrentAgent:
         self._policy = policy
         self._greedy = greedy
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Start with an empty memory in every row."""
-        rows = num_tasks * rollouts
+        rows, action_space = trials.num_rows, trials.action_space
         self._discrete = isinstance(action_space, gym.spaces.Discrete)
         num_normals = self._policy.action.distribution.num_normals
-        self._noise = None if self._greedy else RowNoise(seed, num_normals)
+        self._noise = None if self._greedy else RowNoise(trials.seeds, num_normals)
         self._act = self._policy.acting()
         self._everyone = np.ones(rows, np.bool_)
         self._memory = self._policy.memory.start(rows)

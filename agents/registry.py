@@ -31,6 +31,8 @@ class AgentEntry:
     """Configuration to an untrained module."""
     adaptive: Callable[..., Any]
     """``adaptive(module, name)`` answers an agent for the evaluation protocol."""
+    divides: bool = True
+    """Whether ``train`` divides its updates among threads and ranks."""
 
     def configure(self, fields: dict[str, Any]) -> Any:
         """The configuration with some fields set."""
@@ -134,7 +136,8 @@ def _lola_entry() -> AgentEntry:
         config=lola.LOLAConfig,
         defaults={},
         start=lola.start,
-        train=lola.train,
+        train=lambda config, report, threads, state, keep: lola.train(config, report, state, keep),
         new_module=lola.new_players,
         adaptive=MemoryOneAgent,
+        divides=False,
     )

@@ -1,16 +1,18 @@
 """E-RL² against RL² on a small Krazy World: ten paired seeds, equal env steps.
 
-``python benchmarks/exploration_rl2.py RUNS [PROCESSES]`` trains both agents, lets them adapt to the
-64 test worlds beside the random agent and the planner that knows the world, and writes scores,
+``python benchmarks/exploration_rl2.py RUNS [--processes N]`` trains both agents, lets them adapt to
+the 64 test worlds beside the random agent and the planner that knows the world, and writes scores,
 a summary and figures into ``results/exploration-rl2``. RUNS is the folder of the training runs;
-called again, it goes on with what was cut off. ``QUICK=1`` makes everything tiny, into RUNS itself.
+called again, it goes on with what was cut off. ``--quick`` makes everything tiny and writes into
+RUNS itself.
 """
 
+import argparse
 import csv
 import json
-import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,17 +27,25 @@ from agents.metrics_file import METRICS as METRICS_FILE
 
 ENV_ID = "metaenvs/KrazyWorldEasy-v0"
 ENV_ARGUMENTS = {"dynamics": "simple", "energy_start": 10}
-SETTINGS = {"--num-envs": "256", "--total-env-steps": "5000000", "--learning-rate": "3e-3"}
-SEEDS, EXPLORE_EPISODES = 10, 3
+EXPLORE_EPISODES = 3
 METRICS = {
     "tile_types_visited": "share of tile types visited so far",
     "trial_deaths": "deaths on deadly tiles so far",
     "trial_goals": "goals reached so far",
 }
-QUICK = bool(os.environ.get("QUICK"))
-if QUICK:
-    SETTINGS |= {"--num-envs": "8", "--total-env-steps": "2000"}
-    SEEDS = 2
+
+
+class Size(NamedTuple):
+    """How large the study is."""
+
+    seeds: int = 10
+    num_tasks: int = 64
+    settings: tuple[str, ...] = (
+        "--num-envs", "256", "--total-env-steps", "5000000", "--learning-rate", "3e-3",
+    )  # fmt: skip
+
+
+QUICK = Size(2, 4, ("--num-envs", "8", "--total-env-steps", "2000"))
 
 
 def run(*words):
@@ -44,16 +54,16 @@ def run(*words):
         sys.exit(status)
 
 
-def train(folder, agent, processes):
+def train(folder, agent, size, processes):
     """The runs of one agent, from where they are."""
     if (folder / "manifest.json").exists():
         run("train", "--resume", folder)
     else:
         run(
             "train", agent, ENV_ID, "--out", folder, "--env-arguments", json.dumps(ENV_ARGUMENTS),
-            "--seeds", SEEDS, "--processes", processes, *sum(SETTINGS.items(), ()),
+            "--seeds", size.seeds, "--processes", processes, *size.settings,
         )  # fmt: skip
-    run("evaluate", folder, "--num-tasks", 4 if QUICK else 64, "--record", *METRICS)
+    run("evaluate", folder, "--num-tasks", size.num_tasks, "--record", *METRICS)
     return runs_of(folder)
 
 
@@ -97,13 +107,13 @@ def end_of_training(runs, episode):
     return np.array(means)
 
 
-def summary(agents_by_quantity, runs, rng):
+def summary(agents_by_quantity, runs, size, rng):
     """What the study shows, as Markdown."""
     returns = agents_by_quantity["episode_return"]
     episodes = next(iter(returns.values())).returns.shape[2]
     lines = [
-        f"`{ENV_ID}` with `{json.dumps(ENV_ARGUMENTS)}`, {SEEDS} paired seeds, settings of both "
-        f"agents: `{' '.join(sum(SETTINGS.items(), ()))}`; E-RL² explores for {EXPLORE_EPISODES} "
+        f"`{ENV_ID}` with `{json.dumps(ENV_ARGUMENTS)}`, {size.seeds} paired seeds, settings of "
+        f"both agents: `{' '.join(size.settings)}`; E-RL² explores for {EXPLORE_EPISODES} "
         f"of {episodes} episodes. Means over the test worlds, with 95 % intervals over runs and "
         "worlds.",
         "",
@@ -146,17 +156,23 @@ def summary(agents_by_quantity, runs, rng):
 
 def main():
     """Train, evaluate, and write the results."""
-    runs_folder = Path(sys.argv[1])
-    processes = sys.argv[2] if len(sys.argv) > 2 else "1"
-    out = runs_folder if QUICK else Path(__file__).parent / "results" / "exploration-rl2"
+    parser = argparse.ArgumentParser(description="E-RL² against RL² on a small Krazy World.")
+    parser.add_argument("runs", type=Path, help="folder of the training runs")
+    parser.add_argument("--processes", type=int, default=1, help="runs trained at the same time")
+    parser.add_argument("--quick", action="store_true", help="tiny, with the results in RUNS")
+    given = parser.parse_args()
+    size = QUICK if given.quick else Size()
+    out = given.runs if given.quick else Path(__file__).parent / "results" / "exploration-rl2"
     out.mkdir(parents=True, exist_ok=True)
-    runs = {name: train(runs_folder / name, name, processes) for name in ("rl2", "e-rl2")}
+    runs = {
+        name: train(given.runs / name, name, size, given.processes) for name in ("rl2", "e-rl2")
+    }
     rows = rows_of([one for mine in runs.values() for one in mine])
     quantities = ["episode_return", *METRICS]
     agents_by_quantity = {name: returns_of_agents(rows, name) for name in quantities}
     rng = np.random.default_rng(0)
     write_scores(out / "scores.csv", agents_by_quantity)
-    (out / "summary.md").write_text(summary(agents_by_quantity, runs, rng))
+    (out / "summary.md").write_text(summary(agents_by_quantity, runs, size, rng))
     title = "Krazy World, worlds never met"
     labels = {"episode_return": "return of the episode", **METRICS}
     for quantity, agents in agents_by_quantity.items():

@@ -41,7 +41,7 @@ class PPOAgent:
     def __init__(self, model, normaliser):
         self.model, self.normaliser = model, normaliser
 
-    def begin(self, num_tasks, rollouts, episodes, observation_space, action_space, seed, device):
+    def begin(self, trials):
         """Nothing: it has no memory."""
 
     def act(self, observation):

@@ -8,11 +8,11 @@ class Retracer:
 
     name = "retracer"
 
-    def begin(self, num_tasks, rollouts, episodes, observation_space, action_space, seed, device):
+    def begin(self, trials):
         """Remember nothing yet."""
-        rows = num_tasks * rollouts
-        self.num_actions = action_space.n
-        self.rng = [np.random.default_rng(own) for own in seed]
+        rows = trials.num_rows
+        self.num_actions = trials.action_space.n
+        self.rng = [np.random.default_rng(seed) for seed in trials.seeds]
         self.best, self.best_return = [[] for _ in range(rows)], np.zeros(rows)
         self.actions, self.rewards = [[] for _ in range(rows)], [[] for _ in range(rows)]
 

@@ -223,6 +223,24 @@ def test_a_trial_may_be_cut_in_the_single_environment_too() -> None:
         env.step(0)
 
 
+@pytest.mark.parametrize(("limit", "last"), [(4, 4), (1000, 6)])
+def test_make_cuts_the_trial_where_make_vec_does_and_says_less(limit: int, last: int) -> None:
+    """What docs/trials.md says of ``max_episode_steps``; two episodes of three steps each."""
+    arguments: Any = {"episode_steps": 3, "episodes_per_trial": 2, "max_episode_steps": limit}
+    env: Any = gym.make("metaenvs/GridCorners-v0", **arguments)
+    envs: Any = gym.make_vec("metaenvs/GridCorners-v0", num_envs=1, **arguments)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    cut = last == limit
+    for step in range(1, last + 1):
+        _, _, terminated, truncated, info = env.step(0)
+        _, _, all_terminated, all_truncated, infos = envs.step(np.zeros(1, np.int64))
+        over = (step == last and not cut, step == last and cut)
+        assert (terminated, truncated) == (all_terminated[0], all_truncated[0]) == over
+        assert infos["episode_end"][0] == (step % 3 == 0 or step == last)
+        assert info["episode_end"] == (step % 3 == 0)
+
+
 # ---------------------------------------------------------------------- continuous spaces
 
 PARAMETERS = np.dtype([("noise", np.float64)], align=True)

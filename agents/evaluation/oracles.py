@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.protocol import AdaptiveAgent, Transition
+from agents.evaluation.protocol import AdaptiveAgent, Transition, Trials
 from metaenvs import Tasks
 from metaenvs.krazy_world.planner import best_plans
 from metaenvs.krazy_world.presets import WorldSettings, preset_settings
@@ -38,20 +38,11 @@ class KrazyWorldOracle:
     def __init__(self, world: WorldSettings) -> None:
         self._world = world
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Forget the plans of other tasks."""
-        self._rollouts = rollouts
+        self._rollouts = trials.rollouts
         self._plans: npt.NDArray[np.int64] | None = None
-        self._step = np.zeros(num_tasks * rollouts, np.int64)
+        self._step = np.zeros(trials.num_rows, np.int64)
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The plan's next action; any at all once the plan has collected its goals."""
@@ -89,16 +80,7 @@ class BanditOracle:
 
     name = "oracle"
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Nothing to prepare."""
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -21,9 +21,31 @@ from agents.evaluation.table import EvaluationRow
 from metaenvs import Tasks
 from metaenvs.task_space import as_tasks
 
-__all__ = ["AdaptiveAgent", "Transition", "evaluate", "evaluation_tasks"]
+__all__ = ["AdaptiveAgent", "Transition", "Trials", "evaluate", "evaluation_tasks"]
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials that are about to begin, of tasks unknown: one in each of the parallel rows."""
+
+    num_tasks: int
+    rollouts: int
+    """Rows of each task; those of one task are neighbours."""
+    episodes: int
+    """Of each trial."""
+    observation_space: gym.Space[Any]
+    """Of one row, as the next."""
+    action_space: gym.Space[Any]
+    seeds: npt.NDArray[np.uint64]
+    """One for each row (num_rows,) to draw from, which stays the same whatever rows there are
+    beside it; ``numpy.random.default_rng(seeds)`` takes them all at once."""
+
+    @property
+    def num_rows(self) -> int:
+        """``num_tasks * rollouts``."""
+        return self.num_tasks * self.rollouts
 
 
 @dataclass(frozen=True)
@@ -48,22 +70,8 @@ class AdaptiveAgent(Protocol):
 
     name: str
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
-        """Meet ``num_tasks`` unknown tasks for ``episodes`` episodes.
-
-        There are ``num_tasks * rollouts`` parallel rows; those of one task are neighbours. Each
-        has a ``seed`` (rows,) of its own, which stays the same whatever rows there are beside it;
-        ``numpy.random.default_rng(seed)`` takes them all at once.
-        """
+    def begin(self, trials: Trials) -> None:
+        """Forget the tasks of before; ``act`` and ``observe`` will be about these trials."""
 
     def act(self, observation: Array) -> Array:
         """Actions of all rows."""
@@ -107,7 +115,6 @@ def evaluate(
     episodes: int,
     seed: int,
     env_arguments: Mapping[str, Any] | None = None,
-    device: str = "cpu",
     run: str = "",
     record: Sequence[str] = (),
 ) -> list[EvaluationRow]:
@@ -127,7 +134,6 @@ def evaluate(
         episodes: Episodes of each row.
         seed: Decides episodes and actions.
         env_arguments: The family's own arguments.
-        device: Where the agent computes.
         run: What the table calls this run of the agent: one training seed, usually.
         record: Entries of the family's ``info``, one number per row each, whose values at the
             end of every episode come into the table.
@@ -163,10 +169,9 @@ def evaluate(
     ]
     if unknown := sorted(set(record) - set(numbers_in_info)):
         raise ValueError(f"{env_id} can record {numbers_in_info}, not {unknown}.")
-    agent.begin(
-        num_tasks, rollouts, episodes, env.single_observation_space, env.single_action_space,
-        row_seeds(seed, AGENT_STREAM, task_ids, numbers), device,
-    )  # fmt: skip
+    agent_seeds = row_seeds(seed, AGENT_STREAM, task_ids, numbers)
+    spaces = env.single_observation_space, env.single_action_space
+    agent.begin(Trials(num_tasks, rollouts, episodes, *spaces, agent_seeds))
     active = np.ones(rows, np.bool_)
     returns = np.zeros((rows, episodes))
     lengths = np.zeros((rows, episodes), np.int64)

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.protocol import Transition
+from agents.evaluation.protocol import Transition, Trials
 from metaenvs.kernels.random import GOLDEN, mix
 
 __all__ = ["RandomAgent", "StillAgent"]
@@ -24,21 +24,13 @@ class RandomAgent:
 
     name = "random"
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Read the bounds of the actions.
 
         Raises:
             ValueError: An action space without bounds, in which nothing is uniform.
         """
+        action_space = trials.action_space
         self._low: npt.NDArray[Any]
         if isinstance(action_space, gym.spaces.Discrete):
             self._low, self._range = np.array(action_space.start), np.array(action_space.n)
@@ -57,7 +49,9 @@ class RandomAgent:
         self._whole = not isinstance(action_space, gym.spaces.Box)
         self._dtype = action_space.dtype
         parts = np.arange(self._low.size, dtype=np.uint64)
-        self._keys = mix(seed.reshape(-1, *[1] * self._low.ndim) + parts.reshape(self._low.shape))
+        self._keys = mix(
+            trials.seeds.reshape(-1, *[1] * self._low.ndim) + parts.reshape(self._low.shape)
+        )
         self._step = np.zeros(1, np.uint64)
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -76,28 +70,20 @@ class StillAgent:
 
     name = "still"
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
+    def begin(self, trials: Trials) -> None:
         """Read the shape of the actions.
 
         Raises:
             ValueError: An action space other than a Box, or one without 0.
         """
+        action_space = trials.action_space
         if not isinstance(action_space, gym.spaces.Box) or not action_space.contains(
             np.zeros(action_space.shape, action_space.dtype)
         ):
             raise ValueError(
                 f"Acting with zeros needs a Box action space that has them, got {action_space}."
             )
-        self._actions = np.zeros((num_tasks * rollouts, *action_space.shape), action_space.dtype)
+        self._actions = np.zeros((trials.num_rows, *action_space.shape), action_space.dtype)
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Zeros for each row."""

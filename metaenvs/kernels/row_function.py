@@ -15,6 +15,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, overload
 
@@ -112,10 +113,20 @@ def bind(
     return rebuilt
 
 
+def _told(value: Any) -> str | None:
+    """What a global's value adds to a digest; None for one that does not count."""
+    if isinstance(value, FunctionType):  # What Numba makes of it is said elsewhere in its file.
+        return Path(inspect.getfile(value)).read_text()
+    counts = isinstance(value, int | float | tuple) or type(value).__module__ == "numpy"
+    return repr(value) if counts else None
+
+
 def digest(
     python: FunctionType, replacements: Mapping[str, RowFunction], options: Mapping[str, Any]
 ) -> str:
     """Hash the sources and constants of ``python`` and of every row function below it.
+
+    Of plain functions that they name, the whole file counts.
 
     Numba's disk cache looks at one file only; with this in the kernel's name an edit anywhere in
     the sources involved gives a new name, hence new machine code.
@@ -128,10 +139,9 @@ def digest(
         if label in seen:
             continue
         constants = {
-            global_name: repr(value)
+            global_name: told
             for global_name in function.__code__.co_names
-            if isinstance(value := function.__globals__.get(global_name), int | float | tuple)
-            or type(value).__module__ == "numpy"
+            if (told := _told(function.__globals__.get(global_name))) is not None
         }
         seen[label] = inspect.getsource(function) + repr(sorted(constants.items()))
         callees = _callees(function, replacements)

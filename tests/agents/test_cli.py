@@ -16,6 +16,7 @@ from agents.runs import PARAMETERS
 from metaenvs.cuda.arrays import device_available
 
 BANDIT = "metaenvs/ExplorationBandit-v0"
+DILEMMA = "metaenvs/IteratedPrisonersDilemma-v0"
 QUICK = ["--total-env-steps", "2000", "--num-envs", "32", "--hidden-size", "8"]
 
 
@@ -167,6 +168,7 @@ def test_resume_takes_a_cut_off_run_to_its_end(
         (["--resume", "/nowhere"], "holds no run"),
         (["--resume", "/nowhere", "--seed", "3"], "leave out --seed 3"),
         (["rl2", BANDIT, "--threads", "0"], "--threads must be at least 1, got 0"),
+        (["lola", DILEMMA, "--threads", "2"], "leave out --threads and torchrun"),
         (["rl2", BANDIT, "--checkpoint-every", "-1"], "seconds from 0 on, got -1.0"),
     ],
 )

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from agents.evaluation.protocol import evaluate, evaluation_tasks
+from agents.evaluation.protocol import Trials, evaluate, evaluation_tasks
 from agents.recurrent_agent import RecurrentAgent
 from agents.rl2 import RL2Config, new_policy
 
@@ -37,6 +37,6 @@ def test_greedy_agents_need_no_noise() -> None:
     agent = RecurrentAgent(policy, "policy", greedy=True)
     space = gym.make(CONFIG.env_id).unwrapped
     seeds = np.arange(4, dtype=np.uint64)
-    agent.begin(2, 2, 1, space.observation_space, space.action_space, seeds, "cpu")
+    agent.begin(Trials(2, 2, 1, space.observation_space, space.action_space, seeds))
     observation = np.zeros((4, *space.observation_space.shape), np.uint8)
     assert len(set(agent.act(observation).tolist())) == 1

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import metaenvs.kernels.random as kernels_random
+from metaenvs.kernels import batch, foreign
 from metaenvs.kernels.row_function import RowFunction, bind, digest, row_function
 
 FACTOR = 3
@@ -150,6 +151,20 @@ def test_a_constant_changed_in_memory_counts(tmp_path: Path) -> None:
     before = digest_of(module)
     module.OFFSET = 6
     assert digest_of(module) != before
+
+
+def test_an_edit_beside_a_plain_function_counts(tmp_path: Path) -> None:
+    """What Numba makes of functions of ``kernels/foreign.py`` is written below them."""
+    path = tmp_path / "foreign.py"
+    path.write_text(Path(foreign.__file__).read_text())
+    namespace: dict[str, Any] = {"__name__": "foreign"}
+    exec(compile(path.read_text(), path, "exec"), namespace)
+    python = batch.work.python
+    told = {**python.__globals__, "take_ticket": namespace["take_ticket"]}
+    worker = FunctionType(python.__code__, told)
+    before = digest(worker, {}, {})
+    path.write_text(path.read_text().replace("word(1)", "word(2)"))
+    assert digest(worker, {}, {}) != before
 
 
 def test_options_and_replacements_count(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from agents.evaluation.protocol import Transition, evaluate, evaluation_tasks
+from agents.evaluation.protocol import Transition, Trials, evaluate, evaluation_tasks
 from agents.evaluation.reference_agents import RandomAgent
 from agents.evaluation.row_seeds import row_seeds
 from agents.evaluation.scores import returns_of_agents
@@ -31,17 +31,8 @@ class Sweeper:
 
     name = "sweeper"
 
-    def begin(
-        self,
-        num_tasks: int,
-        rollouts: int,
-        episodes: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        seed: npt.NDArray[np.uint64],
-        device: str,
-    ) -> None:
-        self.next_arm = np.ones(num_tasks * rollouts, np.int64)
+    def begin(self, trials: Trials) -> None:
+        self.next_arm = np.ones(trials.num_rows, np.int64)
         self.seen: list[Transition] = []
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -82,10 +73,8 @@ def test_rows_that_have_finished_are_inactive_and_do_not_count() -> None:
     first_rollouts = np.zeros(8, np.int64)
     seeds = row_seeds(1, 0, tasks.ids, first_rollouts).tolist()
     agent = RandomAgent()
-    agent.begin(
-        8, 1, 2, single.observation_space, single.action_space,
-        row_seeds(1, 1, tasks.ids, first_rollouts), "cpu",
-    )  # fmt: skip
+    agent_seeds = row_seeds(1, 1, tasks.ids, first_rollouts)
+    agent.begin(Trials(8, 1, 2, single.observation_space, single.action_space, agent_seeds))
     drawn = [agent.act(np.zeros(8)) for _ in range(200)]
     for row in range(8):
         single.reset(seed=seeds[row], options={"task": tasks[row]})
@@ -113,7 +102,7 @@ class Replayer:
         best = np.repeat(best_arms, returns.shape[1])[:, None]
         self.arms = np.where(rows == 0.5, 0, np.where(rows == 1, best, best % 6 + 1))
 
-    def begin(self, *spaces: Any) -> None:
+    def begin(self, trials: Trials) -> None:
         self.episode = 0
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -202,9 +191,9 @@ class Climber:
 
     name = "climber"
 
-    def begin(self, num_tasks: int, rollouts: int, *_: Any) -> None:
+    def begin(self, trials: Trials) -> None:
         self.step = 0
-        self.rows = num_tasks * rollouts
+        self.rows = trials.num_rows
 
     def act(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         right, left, up = 0, 1, 2

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from agents.evaluation.protocol import Trials
 from agents.evaluation.reference_agents import RandomAgent, StillAgent
 from agents.evaluation.row_seeds import row_seeds
 
@@ -24,8 +25,8 @@ SPACES = [
 def drawn(space: gym.Space[Any], rows: Any, steps: int) -> Any:
     """Actions (steps, rows, ...) of the rows of these tasks."""
     agent = RandomAgent()
-    seed = row_seeds(0, 1, np.asarray(rows), np.zeros(len(rows), np.int64))
-    agent.begin(len(rows), 1, 1, NOTHING, space, seed, "cpu")
+    seeds = row_seeds(0, 1, np.asarray(rows), np.zeros(len(rows), np.int64))
+    agent.begin(Trials(len(rows), 1, 1, NOTHING, space, seeds))
     return np.stack([agent.act(np.zeros(len(rows))) for _ in range(steps)])
 
 
@@ -58,7 +59,7 @@ def test_nothing_is_uniform_without_bounds(space: gym.Space[Any]) -> None:
 
 def test_the_still_agent_acts_with_zeros() -> None:
     agent, space = StillAgent(), gym.spaces.Box(-1, 1, (2, 3), np.float32)
-    agent.begin(2, 2, 1, NOTHING, space, np.zeros(4, np.uint64), "cpu")
+    agent.begin(Trials(2, 2, 1, NOTHING, space, np.zeros(4, np.uint64)))
     actions = agent.act(np.zeros(4))
     assert actions.shape == (4, 2, 3) and actions.dtype == np.float32 and not actions.any()
 
@@ -66,4 +67,4 @@ def test_the_still_agent_acts_with_zeros() -> None:
 @pytest.mark.parametrize("space", [gym.spaces.Discrete(4), gym.spaces.Box(1, 2, (1,), np.float32)])
 def test_the_still_agent_refuses_spaces_without_zeros(space: gym.Space[Any]) -> None:
     with pytest.raises(ValueError, match="zeros"):
-        StillAgent().begin(1, 1, 1, NOTHING, space, np.zeros(1, np.uint64), "cpu")
+        StillAgent().begin(Trials(1, 1, 1, NOTHING, space, np.zeros(1, np.uint64)))

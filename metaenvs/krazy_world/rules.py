@@ -65,6 +65,7 @@ def state_dtype(size: int) -> np.dtype[Any]:
             ("trial_goals", np.int32),
             ("has_key", np.bool_),
             ("tiles", np.uint8, (size * size,)),
+            ("draws", np.uint8, (size * size,)),
         ],
         align=True,
     )

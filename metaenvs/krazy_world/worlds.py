@@ -115,18 +115,24 @@ def cell_or(otherwise: Any, row: Any, column: Any, size: Any) -> Any:
 
 
 @row_function
-def place(task: Any, cells: Any, tile: Any, count: Any, first: Any, last: Any, key: Any,
-          counter: Any) -> None:  # fmt: skip
-    """Put ``count`` tiles on cells drawn without replacement from ``cells[first:last]``.
-
-    The cells drawn are moved to ``cells[first : first + count]``.
-    """
+def choose(cells: Any, draws: Any, count: Any, first: Any, last: Any, key: Any, counter: Any) -> None:
+    """Draw ``count`` of ``cells[first:last]`` without replacement: they are moved to the front."""
+    # All numbers first: there the loop does several at once.
     for position in range(first, first + count):
-        chosen = position + random_integer(key, counter + position, last - position)
+        draws[position] = random_integer(key, counter + position, last - position)
+    for position in range(first, first + count):
+        chosen = np.uint64(position) + np.uint64(draws[position])
         cell = cells[chosen]
         cells[chosen] = cells[position]
         cells[position] = cell
-        task.tiles[cell] = tile
+
+
+@row_function
+def put(task: Any, cells: Any, tile: Any, first: Any, count: Any) -> Any:
+    """Make the cells from ``cells[first]`` on a tile of a kind; answers where that ends."""
+    for position in range(first, first + count):
+        task.tiles[cells[position]] = tile
+    return first + count
 
 
 @row_function
@@ -137,8 +143,9 @@ def place_goals(task: Any, cells: Any, size: Any, count: Any, clearance: Any, fi
     Where a thousand draws find none, the board has hardly any, and any cell will do. Answers the
     number of draws used so far.
     """
-    start_row = task.start // size
-    start_column = task.start % size
+    per_row = 2**16 // size + 1  # Multiplied, it divides a cell by the size.
+    start_row = (task.start * per_row) >> 16
+    start_column = task.start - start_row * size
     for position in range(first, first + count):
         last_try = counter + MAX_TRIES
         far = False
@@ -146,9 +153,10 @@ def place_goals(task: Any, cells: Any, size: Any, count: Any, clearance: Any, fi
         while not far:
             chosen = position + random_integer(key, counter, last - position)
             counter += 1
-            row_distance = abs(cells[chosen] // size - start_row)
-            column_distance = abs(cells[chosen] % size - start_column)
-            far = row_distance + column_distance > clearance or counter > last_try
+            cell = np.int64(cells[chosen])
+            row = (cell * per_row) >> 16
+            distance = abs(row - start_row) + abs(cell - row * size - start_column)
+            far = distance > clearance or counter > last_try
         cell = cells[chosen]
         cells[chosen] = cells[position]
         cells[position] = cell
@@ -276,16 +284,14 @@ def draw_task(parameters: Any, task: Any, state: Any, key: Any) -> None:
     clear, free = list_free_cells(task, cells, size, door)
     if clear < parameters.num_death + parameters.num_ice:
         clear = free
-    placed = 0
-    place(task, cells, np.uint8(DEATH), parameters.num_death, placed, clear, key, counter)
-    placed += parameters.num_death
-    place(task, cells, np.uint8(ICE), parameters.num_ice, placed, clear, key, counter)
-    placed += parameters.num_ice
+    num_bad = parameters.num_death + parameters.num_ice
     num_teleporters = 2 * parameters.num_teleporter_pairs
-    place(task, cells, np.uint8(TELEPORTER), num_teleporters, placed, free, key, counter)
-    placed += num_teleporters
-    place(task, cells, np.uint8(ENERGY), parameters.num_energy, placed, free, key, counter)
-    placed += parameters.num_energy
+    choose(cells, state.draws, num_bad, 0, clear, key, counter)
+    choose(cells, state.draws, num_teleporters + parameters.num_energy, num_bad, free, key, counter)
+    placed = put(task, cells, np.uint8(DEATH), 0, parameters.num_death)
+    placed = put(task, cells, np.uint8(ICE), placed, parameters.num_ice)
+    placed = put(task, cells, np.uint8(TELEPORTER), placed, num_teleporters)
+    placed = put(task, cells, np.uint8(ENERGY), placed, parameters.num_energy)
     counter = place_goals(
         task, cells, size, parameters.num_goals, parameters.min_goal_distance, placed, free, key,
         counter + placed,

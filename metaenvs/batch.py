@@ -140,22 +140,29 @@ class Batch:
         space = family.observation_space
         self._observation_shape = (num_rows, *space.shape)
         self._observation_dtype = space.dtype
-        self._final_shape = self._observation_shape if final_observations else (0, *space.shape)
-        self._final_reports = num_rows if same_step else 0
+        self._no_ends = (
+            None if final_observations else np.zeros((0, *space.shape), space.dtype),
+            None if same_step else np.zeros(0, self.report_dtype),
+        )
         self._kernel: Callable[..., int] | None = None
         self._callee: Any = None
 
     def allocate(self) -> StepResult:
         """Fresh arrays for the results of one step."""
-        num_rows = self.num_rows
+        num_rows, empty = self.num_rows, np.empty
+        observations, reports = self._no_ends
+        if observations is None:
+            observations = np.zeros(self._observation_shape, self._observation_dtype)
+        if reports is None:
+            reports = np.zeros(num_rows, self.report_dtype)
         return StepResult(
-            np.empty(self._observation_shape, self._observation_dtype),
-            np.empty(num_rows, np.float64),
-            np.empty(num_rows, np.bool_),
-            np.empty(num_rows, np.bool_),
-            np.empty(num_rows, self.report_dtype),
-            np.zeros(self._final_shape, self._observation_dtype),
-            np.zeros(self._final_reports, self.report_dtype),
+            empty(self._observation_shape, self._observation_dtype),
+            empty(num_rows, np.float64),
+            empty(num_rows, np.bool_),
+            empty(num_rows, np.bool_),
+            empty(num_rows, self.report_dtype),
+            observations,
+            reports,
         )
 
     def step(self, actions: Array, result: StepResult) -> int:
@@ -222,6 +229,7 @@ class Batch:
 
     def _build_kernel(self, arrays: tuple[Array, ...]) -> Callable[..., int]:
         """The kernel that steps and begins rows, and what helpers call."""
+        kernel: Callable[..., int]
         self._kernel = kernel = self._build(build_kernel, templates.run_rows, (ALONE, *arrays))
         if len(self._parameters) > 1:
             self._callee = self._build(build_callee, templates.help_with_rows, (ALONE, *arrays))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 
@@ -112,16 +111,14 @@ def share_of_optimum(policy: rl2.RL2Policy, config: rl2.RL2Config, optimum: floa
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Networks and worlds this small lose more by waking threads than they gain.
+    """Networks this small lose more by waking threads than they gain.
 
     Where other processes want the cores as well, threads that wait for each other lose several
     times as much.
     """
-    torch_threads, numba_threads = torch.get_num_threads(), numba.get_num_threads()
+    num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    numba.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(torch_threads)
-        numba.set_num_threads(numba_threads)
+        torch.set_num_threads(num_threads)

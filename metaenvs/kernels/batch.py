@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from metaenvs.kernels.foreign import address_of, value_at
-from metaenvs.kernels.helpers import close_job, open_job, take_chunk
+from metaenvs.kernels.helpers import WORKERS, close_job, open_job, take_chunk
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.row_function import row_function
 from metaenvs.kernels.trial import (
@@ -94,7 +94,7 @@ def share_rows(
     final_reports: Any,
 ) -> None:
     """Step, or begin, the rows of one worker, and then those that the others have left."""
-    num_workers = parameters.shape[0]
+    num_workers = board[WORKERS]
     num_rows = rows.shape[0]
     size = settings[0].chunk_rows
     num_chunks = (num_rows + size - 1) // size

@@ -78,8 +78,7 @@ def build_callee(
     types = tuple(numba.typeof(argument) for argument in arguments)
     kernel.__globals__["ARGUMENTS"] = numba.types.TypeRef(numba.types.Tuple(types))
     signature = numba.void(numba.uint64, numba.uint64)
-    callee = numba.cfunc(signature, cache=True, **jit_options())(kernel)
-    return callee
+    return numba.cfunc(signature, cache=True, **jit_options())(kernel)
 
 
 def _numba() -> Any:

@@ -28,7 +28,16 @@ from metaenvs.kernels.compile import build_kernel
 from metaenvs.kernels.foreign import add_to_word, call_with_two, read_word
 from metaenvs.kernels.row_function import row_function
 
-__all__ = ["ALONE", "close_job", "num_threads", "open_job", "run_with_help", "take_chunk"]
+__all__ = [
+    "ALONE",
+    "WORKERS",
+    "Crew",
+    "close_job",
+    "num_threads",
+    "open_job",
+    "run_with_help",
+    "take_chunk",
+]
 
 LINE = 8
 """Words of 64 bits that lie in one line of a cache: what one core writes to has its own."""
@@ -60,8 +69,9 @@ def word(board: Any, place: Any) -> Any:
 def open_job(board: Any, function: Any, argument: Any, num_workers: Any) -> None:
     """Ask the helpers to call ``function(argument, worker)``, a C function (void*, void*).
 
-    ``worker`` is from 1 to ``num_workers - 1``; the calling thread is worker 0.
+    The calling thread is worker 0. Workers are ``num_workers``, or as many as the board is for.
     """
+    num_workers = min(num_workers, (board.shape[0] - TICKETS) // LINE)
     board[FUNCTION] = function
     board[ARGUMENT] = argument
     board[WORKERS] = num_workers

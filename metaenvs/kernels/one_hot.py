@@ -33,7 +33,7 @@ def _kernel(code_dtype: np.dtype[Any], output_dtype: np.dtype[Any]) -> Any:
         np.zeros(1, np.int64),
         np.zeros((1, 1), output_dtype),
     )
-    return build_kernel(expand_codes, {}, home=__file__, arguments=examples, threaded=False)
+    return build_kernel(expand_codes, {}, home=__file__, arguments=examples)
 
 
 def write_one_hot(

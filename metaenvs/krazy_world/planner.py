@@ -175,4 +175,4 @@ def _kernel(size: int) -> Callable[..., Any]:
         states,
         np.zeros(1, LINK_DTYPE),
     )
-    return build_kernel(expand_layer, {}, home=__file__, arguments=example, threaded=False)
+    return build_kernel(expand_layer, {}, home=__file__, arguments=example)

@@ -50,7 +50,10 @@ def parameters_dtype() -> np.dtype[Any]:
 
 
 def state_dtype(size: int) -> np.dtype[Any]:
-    """The record of an episode on a board of ``size`` by ``size`` cells."""
+    """The record of an episode on a board of ``size`` by ``size`` cells.
+
+    ``draws`` is of use only while a world is drawn.
+    """
     return np.dtype(
         [
             ("row", np.int32),

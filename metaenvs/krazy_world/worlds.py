@@ -115,7 +115,9 @@ def cell_or(otherwise: Any, row: Any, column: Any, size: Any) -> Any:
 
 
 @row_function
-def choose(cells: Any, draws: Any, count: Any, first: Any, last: Any, key: Any, counter: Any) -> None:
+def choose(
+    cells: Any, draws: Any, count: Any, first: Any, last: Any, key: Any, counter: Any
+) -> None:
     """Draw ``count`` of ``cells[first:last]`` without replacement: they are moved to the front."""
     # All numbers first: there the loop does several at once.
     for position in range(first, first + count):

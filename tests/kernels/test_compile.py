@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import metaenvs.kernels.compile as kernels_compile
 from metaenvs.batch import Batch
 from metaenvs.exploration_bandit import exploration_bandit
 from metaenvs.family import ArrayFamily
+from metaenvs.kernels.helpers import run_with_help
+from metaenvs.krazy_world import rules as krazy_world_rules
 from metaenvs.krazy_world.env import krazy_world
 
 COUNTED = re.compile(r"@NRT_(?:incref|decref)|call [^\n]*@NRT_\w+")
@@ -39,29 +40,40 @@ def batch_of(family: ArrayFamily, num_rows: int) -> Batch:
 
 
 def kernels_of(monkeypatch: pytest.MonkeyPatch, batch: Batch) -> list[Any]:
-    """Numba's dispatchers of the kernels that begin rows and draw tasks."""
+    """What Numba makes of the kernels that begin rows, help with them, and draw tasks."""
     import numba
 
-    dispatchers: list[Any] = []
-    original = numba.njit
+    run_with_help(lambda *_: None)  # Its own kernel is compiled before.
+    made: list[Any] = []
+    njit, cfunc = numba.njit, numba.cfunc
 
-    def recording(*arguments: Any, **options: Any) -> Any:
-        if "cache" not in options:
-            return original(*arguments, **options)
-        dispatchers.append(original(*arguments, **options))
-        return dispatchers[-1]
+    def recording_njit(*arguments: Any, **options: Any) -> Any:
+        compiled = njit(*arguments, **options)
+        if "cache" in options:
+            made.append(compiled)
+        return compiled
 
-    monkeypatch.setattr(numba, "njit", recording)
+    def recording_cfunc(*arguments: Any, **options: Any) -> Any:
+        def decorate(python: Any) -> Any:
+            made.append(cfunc(*arguments, **options)(python))
+            return made[-1]
+
+        return decorate
+
+    monkeypatch.setattr(numba, "njit", recording_njit)
+    monkeypatch.setattr(numba, "cfunc", recording_cfunc)
     for name, value in list(vars(metaenvs.batch).items()):
         if hasattr(value, "cache_clear"):  # Kernels of before are kept, and not asked for.
             monkeypatch.setattr(metaenvs.batch, name, value.__wrapped__)
     batch.begin(np.ones(batch.num_rows, np.bool_))
     batch.draw(3, np.uint64(0))
-    assert len(dispatchers) == 2
-    return dispatchers
+    return made
 
 
-@pytest.mark.parametrize("num_rows", [2, 300])
+NUMBERS_OF_ROWS = {2: ["run_rows", "draw_tasks"], 300: ["run_rows", "help_with_rows", "draw_tasks"]}
+
+
+@pytest.mark.parametrize("num_rows", NUMBERS_OF_ROWS)
 def test_kernels_count_no_references(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_rows: int
 ) -> None:
@@ -69,17 +81,23 @@ def test_kernels_count_no_references(
     import numba
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    for kernel in kernels_of(monkeypatch, batch_of(exploration_bandit(), num_rows)):
-        (code,) = kernel.inspect_llvm().values()
+    monkeypatch.setattr(metaenvs.batch, "num_threads", lambda: 2)
+    kernels = kernels_of(monkeypatch, batch_of(exploration_bandit(), num_rows))
+    assert [kernel.__name__.rpartition("_")[0] for kernel in kernels] == NUMBERS_OF_ROWS[num_rows]
+    for kernel in kernels:
+        code = kernel.inspect_llvm()
+        code = code if isinstance(code, str) else "".join(code.values())
         assert "define" in code and "getelementptr" in code
         assert not COUNTED.search(code)
 
 
-@pytest.mark.parametrize("num_rows", [2, 300])
+@pytest.mark.parametrize("num_rows", NUMBERS_OF_ROWS)
 def test_cached_kernels_count_no_references(monkeypatch: pytest.MonkeyPatch, num_rows: int) -> None:
     """In the machine code of a large family: its symbols are those of the functions it calls."""
+    monkeypatch.setattr(metaenvs.batch, "num_threads", lambda: 2)
     for kernel in kernels_of(monkeypatch, batch_of(krazy_world(preset="easy"), num_rows)):
-        files = list(Path(kernel.stats.cache_path).glob(f"*{kernel.__name__}*.nbc"))
+        folder = Path(krazy_world_rules.__file__).parent / "__pycache__"
+        files = list(folder.glob(f"*{kernel.__name__}*.nbc"))
         assert files
         for file in files:
             assert b"NRT_" not in file.read_bytes()
@@ -131,8 +149,6 @@ def rule(value):
 TEMPLATE = """
 from metaenvs.kernels.row_function import row_function
 
-prange = range
-
 @row_function
 def rule(value):
     return value
@@ -147,7 +163,7 @@ def apply_one(value, values):
     return result if value > -1 else value
 
 def apply(values):
-    for index in prange(values.shape[0]):
+    for index in range(values.shape[0]):
         values[index] = apply_one(values[index], values)
 """
 MAIN = """
@@ -164,11 +180,11 @@ handler.emit = lambda record: messages.append(record.getMessage())
 logger.addHandler(handler)
 results = []
 kernels = []
-for name in sys.argv[2:]:
+for name in sys.argv[1:]:
     home = importlib.import_module(name)
     kernels.append(build_kernel(
         template.apply, {"rule": home.rule}, home=home.__file__,
-        arguments=(np.zeros(1),), threaded=sys.argv[1] == "threaded",
+        arguments=(np.zeros(1),),
     ))
     values = np.arange(5.0)
     kernels[-1](values)
@@ -177,11 +193,10 @@ print(json.dumps({"values": results[-1], "results": results, "messages": message
 """
 
 
-def run(folder: Path, kind: str = "serial", homes: tuple[str, ...] = ("home",)) -> dict[str, Any]:
+def run(folder: Path, homes: tuple[str, ...] = ("home",)) -> dict[str, Any]:
     """Build and run kernels over the rules in ``folder``, in a process of their own."""
-    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
-    command = [sys.executable, "main.py", kind, *homes]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "main.py", *homes]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     cached = folder.glob("__pycache__/*.nbc")
@@ -198,14 +213,10 @@ def test_a_second_process_loads_kernels_and_edits_compile_them_anew(tmp_path: Pa
     assert first["values"] == [1.0, 11.0, 21.0, 31.0, 41.0]
     assert len(first["cached"]) == 1
     (message,) = first["messages"]
-    assert message.startswith("Compiling apply_serial_") and "first time" in message
+    assert message.startswith("Compiling apply_") and "first time" in message
 
     second = run(tmp_path)
     assert second == {**first, "messages": []}  # Not even written again.
-
-    threaded = run(tmp_path, "threaded")
-    assert threaded["values"] == first["values"]
-    assert len(threaded["cached"]) == 2
 
     # An edit where Numba's own cache does not look, in a function or a constant.
     (tmp_path / "shared.py").write_text(SHARED.replace("* 10", "* 100"))

@@ -59,7 +59,7 @@ def test_no_ticket_is_given_twice() -> None:
     @numba.njit(nogil=True)
     def draw(address: Any, seen: Any) -> None:
         while True:
-            ticket = foreign.take_ticket(address)
+            ticket = foreign.add_to_word(address, 1)
             if ticket >= seen.shape[0]:
                 break
             seen[ticket] += 1
@@ -73,5 +73,6 @@ def test_no_ticket_is_given_twice() -> None:
         list(pool.map(lambda _: draw(address_of(counter), seen), range(4)))
     assert (seen == 1).all()
     assert counter[0] == len(seen) + 4
-    assert foreign.take_ticket(address_of(counter)) == len(seen) + 4
-    assert counter[0] == len(seen) + 5
+    assert foreign.add_to_word(address_of(counter), -3) == len(seen) + 4
+    assert foreign.read_word(address_of(counter)) == counter[0] == len(seen) + 1
+    assert numba.njit(lambda address: foreign.read_word(address))(address_of(counter)) == counter[0]

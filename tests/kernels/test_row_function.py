@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import metaenvs.kernels.random as kernels_random
-from metaenvs.kernels import batch, foreign
+from metaenvs.kernels import foreign, helpers
 from metaenvs.kernels.row_function import RowFunction, bind, digest, row_function
 
 FACTOR = 3
@@ -159,12 +159,12 @@ def test_an_edit_beside_a_plain_function_counts(tmp_path: Path) -> None:
     path.write_text(Path(foreign.__file__).read_text())
     namespace: dict[str, Any] = {"__name__": "foreign"}
     exec(compile(path.read_text(), path, "exec"), namespace)
-    python = batch.work.python
-    told = {**python.__globals__, "take_ticket": namespace["take_ticket"]}
-    worker = FunctionType(python.__code__, told)
-    before = digest(worker, {}, {})
-    path.write_text(path.read_text().replace("word(1)", "word(2)"))
-    assert digest(worker, {}, {}) != before
+    python = helpers.take_chunk.python
+    told = {**python.__globals__, "add_to_word": namespace["add_to_word"]}
+    taker = FunctionType(python.__code__, told)
+    before = digest(taker, {}, {})
+    path.write_text(path.read_text().replace('atomic_rmw("add"', 'atomic_rmw("sub"'))
+    assert digest(taker, {}, {}) != before
 
 
 def test_options_and_replacements_count(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from agents.evaluation.curves import read_metrics
 from agents.evaluation.protocol import AdaptiveAgent, Transition, Trials
 
 matplotlib.use("Agg")
@@ -31,16 +31,14 @@ def _style(axes: Any, title: str, across: str, up: str) -> None:
 
 def plot_learning(metrics: Path, target: Path, title: str) -> None:
     """Return of each episode of the trial against env steps, from a run's metrics file."""
-    with open(metrics, newline="") as file:
-        lines = list(csv.DictReader(file))
-    steps = np.array([float(line["env_steps"]) for line in lines])
-    names = [name for name in lines[0] if name.startswith("train/return_episode_")]
+    columns = read_metrics(metrics)
+    steps = columns["env_steps"]
+    names = [name for name in columns if name.startswith("train/return_episode_")]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    width = max(len(lines) // 50, 1)
+    width = max(len(steps) // 50, 1)
     shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(names)))
     for name, shade in zip(names, shades, strict=True):
-        values = np.array([float(line[name]) for line in lines])
-        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        smooth = np.convolve(columns[name], np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], smooth, color=shade, label=f"episode {name.split('_')[-1]}")
     _style(axes, title, "environment steps", "return of the episode (training worlds)")
     axes.legend(frameon=False, title="in the trial")

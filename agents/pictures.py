@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from agents.evaluation import plots
 from agents.evaluation.curves import read_metrics
 from agents.evaluation.protocol import AdaptiveAgent, Transition, Trials
+from agents.whole_file import write_whole
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -42,7 +45,7 @@ def plot_learning(metrics: Path, target: Path, title: str) -> None:
         axes.plot(steps[width - 1 :], smooth, color=shade, label=f"episode {name.split('_')[-1]}")
     _style(axes, title, "environment steps", "return of the episode (training worlds)")
     axes.legend(frameon=False, title="in the trial")
-    figure.savefig(target, dpi=150)
+    plots.save(figure, target, 150)
     plt.close(figure)
 
 
@@ -106,7 +109,7 @@ def save_strip(
         axes.set_title(caption, fontsize=10)
         axes.axis("off")
     figure.suptitle(title, fontsize=12)
-    figure.savefig(target, dpi=130)
+    plots.save(figure, target, 130)
     plt.close(figure)
 
 
@@ -122,4 +125,8 @@ def save_film(
             frames.append(Image.fromarray(frame))
             last = position == len(episode) - 1
             durations.append(1000 if last else round(1000 / frames_per_second))
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    content = io.BytesIO()
+    frames[0].save(
+        content, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+    )
+    write_whole(target, content.getvalue())

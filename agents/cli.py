@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib
 import json
 import logging
 import os
@@ -16,6 +17,8 @@ import agents
 
 __all__ = ["main"]
 
+OF_COMMANDS = ("num_envs", "episodes_per_trial", "autoreset_mode", "render_mode")
+"""Arguments of an environment that agents and commands set, each its own."""
 ONE_RUN = "the ranks that torchrun starts train one run together; leave torchrun out."
 
 
@@ -39,10 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run: Any = given.run
         run(given, rest)
-    except (ValueError, TypeError, FileExistsError, FloatingPointError, OSError) as error:
-        rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
-        print(f"metaenvs {given.command}: {rank}{error}", file=sys.stderr)
-        return 1
     except ImportError as error:
         print(
             f"metaenvs {given.command}: {error}. pip install 'metaenvs[agents]' brings what the "
@@ -50,11 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except Exception as error:
+        if not _is_mendable(error):
+            raise
+        rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
+        print(f"metaenvs {given.command}: {rank}{error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         hint = " metaenvs train --resume FOLDER goes on." if given.command == "train" else ""
         print(f"metaenvs {given.command}: interrupted.{hint}", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_mendable(error: Exception) -> bool:
+    """Whether an error is about what was given, and says so; others are ours, with a traceback."""
+    import gymnasium as gym
+
+    kinds = (ValueError, TypeError, FloatingPointError, OSError, gym.error.Error)
+    return isinstance(error, kinds)
 
 
 def _parser(resuming: bool) -> argparse.ArgumentParser:
@@ -176,24 +189,39 @@ def _list(given: argparse.Namespace, rest: list[str]) -> None:
 
 
 def _check_id(env_id: str) -> None:
-    """ValueError naming the closest id where there is none."""
+    """ValueError naming the closest id where there is none; imports the module that one names."""
     import gymnasium as gym
 
-    if ":" not in env_id and env_id not in gym.registry:
+    module, colon, _ = env_id.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"{env_id!r} is of a module that cannot be imported: {error}. Install it, or run "
+                "where it lies with PYTHONPATH=."
+            ) from error
+    name = env_id.removeprefix(f"{module}:")
+    if name not in gym.registry:
         known = [name for name in gym.registry if name.startswith("metaenvs/")]
-        close = difflib.get_close_matches(env_id, known, 1)
+        close = difflib.get_close_matches(name, known, 1)
         hint = f" Did you mean {close[0]!r}?" if close else " `metaenvs list` names them."
         raise ValueError(f"There is no environment {env_id!r}.{hint}")
 
 
 def _read_env_arguments(text: str) -> dict[str, Any]:
-    """A JSON object; ValueError for anything else."""
+    """A JSON object of what is the family's own; ValueError for anything else."""
     try:
         env_arguments = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"--env-arguments must be JSON, got {text!r}.") from error
     if not isinstance(env_arguments, dict):
         raise ValueError(f"--env-arguments must be a JSON object, got {text!r}.")
+    if reserved := [name for name in OF_COMMANDS if name in env_arguments]:
+        raise ValueError(
+            f"--env-arguments are the family's own; {reserved} is for the command and its options "
+            "to say. Leave it out."
+        )
     return env_arguments
 
 
@@ -227,6 +255,8 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
     env_arguments = _read_env_arguments(given.env_arguments)
     if given.ray and given.seeds is None:
         raise ValueError("--ray trains several runs: say how many by --seeds.")
+    if given.seeds is not None and given.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {given.seeds}.")
     if given.seeds is not None and not ranks.alone():
         raise ValueError(f"--seeds trains several runs: {ONE_RUN}")
     default = entry.configure({"env_id": given.env_id, "env_arguments": env_arguments})
@@ -244,7 +274,13 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
     if given.seeds is not None:
         name += f"-to-{config.seed + given.seeds - 1}"
     folder = given.out or Path("runs") / name
-    entry.new_module(config)  # refuses what does not fit before a file is written
+    try:
+        entry.new_module(config)  # refuses what does not fit before a file is written
+    except TypeError as error:
+        raise TypeError(
+            f"{given.env_id} cannot be made for {entry.name}: {error}. An environment needs the "
+            "arguments of trials, such as episodes_per_trial; metaenvs.wrappers has them for any."
+        ) from error
     if getattr(config, "device", "cpu") == "cuda":
         device_arrays()  # so does this
     if given.seeds is None:

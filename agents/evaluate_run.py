@@ -106,7 +106,7 @@ def evaluate_run(
             folder, entry.adaptive(module, agent_name), env_id, task, episodes, seed, env_arguments
         )
     print("Table:", table)
-    print("Pictures:", *(f"\n  {picture}" for picture in pictures))
+    print("Pictures:", *pictures, sep="\n  ")
 
 
 def _median_task(tasks: Tasks, returns: AgentReturns) -> dict[str, Any]:

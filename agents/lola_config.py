@@ -54,6 +54,7 @@ class LOLAConfig:
 
     def __post_init__(self) -> None:
         checks = [
+            ("seed", self.seed >= 0, "at least 0"),
             ("total_env_steps", self.total_env_steps >= 1, "at least 1"),
             ("lookahead_steps", self.lookahead_steps >= 0, "at least 0"),
             ("inner_rate", self.inner_rate > 0, "positive"),

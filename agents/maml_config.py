@@ -96,6 +96,7 @@ class MAMLConfig:
         needed = self.inner_steps + 1
         two = 2 if self.correction_weight and self.correction_baseline == "cross-task" else 1
         checks = [
+            ("seed", self.seed >= 0, "at least 0"),
             ("total_env_steps", self.total_env_steps >= 1, "at least 1"),
             ("num_tasks", self.num_tasks >= two, f"at least {two}"),
             ("rollouts_per_task", self.rollouts_per_task >= 1, "at least 1"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.local_workers import LocalWorkers
 from agents.registry import find_agent
-from agents.runs import CONFIG, RunOptions, create_run, is_finished
+from agents.runs import CONFIG, MANIFEST, RunOptions, create_run, is_finished, refuse_used
 from agents.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Manifest", "create_runs", "has_manifest", "runs_of", "train_runs"]
 
-MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
 
@@ -46,7 +45,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not self.seeds:
-            raise ValueError("--seeds must be at least 1.")
+            raise ValueError("Several runs need at least one seed, got none.")
         if self.processes < 1:
             raise ValueError(f"--processes must be at least 1, got {self.processes}.")
         if self.ray and importlib.util.find_spec("ray") is None:
@@ -60,12 +59,7 @@ def create_runs(folder: Path, manifest: Manifest) -> None:
         FileExistsError: The folder holds runs already; nothing is touched.
         OSError: It may not be written, or the disk is full.
     """
-    for name in (MANIFEST, CONFIG):
-        if (folder / name).exists():
-            raise FileExistsError(
-                f"{folder} holds runs already; choose another --out or remove it, or let them go "
-                f"on: metaenvs train --resume {folder}"
-            )
+    refuse_used(folder)
     content = {"format_version": FORMAT_VERSION, **asdict(manifest)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,5 +156,5 @@ def _read_manifest(folder: Path) -> Manifest:
                 "update it."
             )
         return Manifest(**{**content, "options": RunOptions(**content["options"])})
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no manifest of runs: {error!r}.") from error
+    except (UnicodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no manifest of runs, or damaged: {error!r}.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from agents.evaluation import plots
+from agents.evaluation.curves import read_metrics
 from agents.evaluation.protocol import AdaptiveAgent, Transition, Trials
+from agents.whole_file import write_whole
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,20 +34,18 @@ def _style(axes: Any, title: str, across: str, up: str) -> None:
 
 def plot_learning(metrics: Path, target: Path, title: str) -> None:
     """Return of each episode of the trial against env steps, from a run's metrics file."""
-    with open(metrics, newline="") as file:
-        lines = list(csv.DictReader(file))
-    steps = np.array([float(line["env_steps"]) for line in lines])
-    names = [name for name in lines[0] if name.startswith("train/return_episode_")]
+    columns = read_metrics(metrics)
+    steps = columns["env_steps"]
+    names = [name for name in columns if name.startswith("train/return_episode_")]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    width = max(len(lines) // 50, 1)
+    width = max(len(steps) // 50, 1)
     shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(names)))
     for name, shade in zip(names, shades, strict=True):
-        values = np.array([float(line[name]) for line in lines])
-        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        smooth = np.convolve(columns[name], np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], smooth, color=shade, label=f"episode {name.split('_')[-1]}")
     _style(axes, title, "environment steps", "return of the episode (training worlds)")
     axes.legend(frameon=False, title="in the trial")
-    figure.savefig(target, dpi=150)
+    plots.save(figure, target, 150)
     plt.close(figure)
 
 
@@ -108,7 +109,7 @@ def save_strip(
         axes.set_title(caption, fontsize=10)
         axes.axis("off")
     figure.suptitle(title, fontsize=12)
-    figure.savefig(target, dpi=130)
+    plots.save(figure, target, 130)
     plt.close(figure)
 
 
@@ -124,4 +125,8 @@ def save_film(
             frames.append(Image.fromarray(frame))
             last = position == len(episode) - 1
             durations.append(1000 if last else round(1000 / frames_per_second))
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    content = io.BytesIO()
+    frames[0].save(
+        content, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+    )
+    write_whole(target, content.getvalue())

@@ -11,6 +11,7 @@ import gymnasium as gym
 from agents.evaluation.oracles import find_oracle
 from agents.evaluation.protocol import AdaptiveAgent, evaluate
 from agents.evaluation.reference_agents import RandomAgent
+from agents.evaluation.row_seeds import check_seed
 from agents.evaluation.scores import returns_of_agents
 from agents.keys import QUIT, KeySource, terminal_keys, window_keys
 from metaenvs import Tasks
@@ -48,8 +49,10 @@ def play(
         show: Takes what is told.
 
     Raises:
-        ValueError: A family that has no keys, a run of another family, or no terminal.
+        ValueError: An environment without tasks or keys, a run of another family, a seed below 0
+            or beyond 64 bits, or no terminal.
     """
+    check_seed(seed)
     trained = None
     if folder is not None:
         from agents.registry import find_agent
@@ -65,7 +68,13 @@ def play(
         load_parameters(folder, module)
         trained = entry.adaptive(module, name)
     arguments = dict(env_arguments or {})
-    splits = gym.make(env_id, **arguments).get_wrapper_attr("splits")
+    env = gym.make(env_id, **arguments)
+    if not env.has_wrapper_attr("splits"):
+        raise ValueError(
+            f"Playing needs a family of tasks, which {env_id} is not: it has no splits. "
+            "`metaenvs list` names families."
+        )
+    splits = env.get_wrapper_attr("splits")
     task = _draw_task(env_id, "test" if "test" in splits else splits[0], seed, arguments)
     tell = _screen(show)
     if window:

@@ -46,7 +46,12 @@ class AgentEntry:
                 f"The run's configuration does not fit {self.name}: expected {sorted(known)}, "
                 f"got {sorted(fields)}."
             )
-        return self.config(**fields)
+        try:
+            return self.config(**fields)
+        except TypeError as error:
+            raise ValueError(
+                f"The run's configuration does not fit {self.name}: {error}."
+            ) from error
 
     def restore(self, fields: dict[str, Any]) -> Any:
         """The untrained module of the configuration that a run's folder holds."""

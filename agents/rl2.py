@@ -90,6 +90,7 @@ class RL2Config:
         last = self.episodes_per_trial - 1
         parts = self.num_minibatches
         checks = [
+            ("seed", self.seed >= 0, "at least 0"),
             ("episodes_per_trial", self.episodes_per_trial >= 1, "at least 1"),
             (
                 "explore_episodes",

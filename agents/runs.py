@@ -20,10 +20,11 @@ __all__ = [
     "load_parameters",
     "read_config",
     "read_options",
+    "refuse_used",
     "save_parameters",
 ]
 
-CONFIG, PARAMETERS = "config.json", "parameters.safetensors"
+CONFIG, MANIFEST, PARAMETERS = "config.json", "manifest.json", "parameters.safetensors"
 FORMAT_VERSION = 1
 
 
@@ -45,6 +46,15 @@ class RunOptions:
             )
 
 
+def refuse_used(folder: Path) -> None:
+    """FileExistsError where a folder holds a run, or several."""
+    if any((folder / name).exists() for name in (CONFIG, MANIFEST)):
+        raise FileExistsError(
+            f"{folder} holds a run already; choose another --out or remove it, or let it go on: "
+            f"metaenvs train --resume {folder}"
+        )
+
+
 def create_run(folder: Path, agent: str, config: Any, options: RunOptions) -> None:
     """Make the folder of a run and write its resolved configuration.
 
@@ -52,11 +62,7 @@ def create_run(folder: Path, agent: str, config: Any, options: RunOptions) -> No
         FileExistsError: The folder holds a run already; nothing is touched.
         OSError: It may not be written, or the disk is full.
     """
-    if (folder / CONFIG).exists():
-        raise FileExistsError(
-            f"{folder} holds a run already; choose another --out or remove it, or let it go on: "
-            f"metaenvs train --resume {folder}"
-        )
+    refuse_used(folder)
     content = {
         "format_version": FORMAT_VERSION,
         "agent": agent,
@@ -84,7 +90,11 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def read_options(folder: Path) -> RunOptions:
     """How a run is carried out; as :func:`read_config` otherwise."""
-    return RunOptions(**_read(folder).get("options", {}))
+    options = _read(folder).get("options", {})
+    try:
+        return RunOptions(**options)
+    except TypeError as error:
+        raise ValueError(f"{folder / CONFIG} has options that do not fit: {error}.") from error
 
 
 def is_finished(folder: Path) -> bool:
@@ -112,19 +122,31 @@ def load_parameters(folder: Path, module: nn.Module) -> None:
         )
     try:
         module.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} does not fit this run's network: {error}") from error
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not fit the network that {CONFIG} beside it describes: "
+            f"{' '.join(str(error).split())}"
+        ) from error
 
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
-        raise ValueError(f"{folder} holds no run: it has no {CONFIG}.")
+        raise ValueError(
+            f"{folder} holds no run: it has no {CONFIG}. Name a folder that `metaenvs train` made."
+        )
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        version, _, _ = (content[key] for key in ("format_version", "agent", "config"))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a run: {error!r}.") from error
+        version = content["format_version"]
+        for name, kind in (("format_version", int), ("agent", str), ("config", dict)):
+            if not isinstance(content[name], kind):
+                raise TypeError(f"{name} is {content[name]!r}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not the configuration of a run, or damaged: {error!r}."
+        ) from error
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format {version}, this package reads up to {FORMAT_VERSION}; update it."

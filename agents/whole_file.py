@@ -25,6 +25,9 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
             # Else a machine that loses power may keep the new name and not the content.
             os.fsync(file.fileno())
         temporary.replace(target)
+    except OSError as error:
+        error.filename = str(target)  # Not the file beside it, whose name nobody has heard of.
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ RUNS (100) runs of the random agent and of ``retracer.py``, and the oracle; the 
 read back, and all statistics are made from it.
 """
 
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -63,7 +63,9 @@ def statistics_of(rows):
 
 def main():
     """Measure, and print the documentation's table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=int, nargs="?", default=100, help="of each agent (100)")
+    runs = parser.parse_args().runs
     tasks = evaluation_tasks(ENV_ID, split="test", num_tasks=64, seed=0)
     table_of(RandomAgent(), tasks[:1], 1)  # compiles
     begun = time.perf_counter()

@@ -6,6 +6,7 @@ at a random moment, the start of the process included, and taken up again by ``m
 --resume``. Ends with status 1 if a file differs.
 """
 
+import argparse
 import csv
 import subprocess
 import sys
@@ -41,8 +42,13 @@ def results(folder):
 
 def main():
     """Train, kill, compare."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    every = sys.argv[2] if len(sys.argv) > 2 else "0.05"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kills", type=int, nargs="?", default=20, help="how many (20)")
+    parser.add_argument(
+        "every", nargs="?", default="0.05", help="seconds between checkpoints (0.05)"
+    )
+    given = parser.parse_args()
+    kills, every = given.kills, given.every
     rng = np.random.default_rng()
     with tempfile.TemporaryDirectory() as name:
         whole, cut = Path(name) / "whole", Path(name) / "cut"

@@ -19,7 +19,6 @@ html_theme = "furo"
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
-suppress_warnings = ["myst.xref_missing"]
 
 
 def write_environment_pages(app: object) -> None:

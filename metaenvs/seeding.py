@@ -56,6 +56,11 @@ def row_keys(
         _seed_word(seed)
         seeds = [int(seed) + row for row in range(num_envs)]
     else:
+        if isinstance(seed, str) or not isinstance(seed, Sequence | np.ndarray):
+            raise ValueError(
+                f"seed must be an integer of at least 0, a list with one for each row, or None; "
+                f"got {seed!r}."
+            )
         seeds = list(seed)
         if len(seeds) != num_envs:
             raise ValueError(f"A list of seeds must have num_envs={num_envs}, got {len(seeds)}.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import zipfile
 from collections.abc import Iterator, KeysView, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -136,24 +137,30 @@ class Tasks:
         return self[np.sort(first)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a ``.npz`` file, whole or not at all."""
+        """Write to a ``.npz`` file, whole or not at all; OSError where that fails."""
         target = Path(path)
-        handle, name = tempfile.mkstemp(dir=target.parent, suffix=".partial")
-        temporary = Path(name)
+        temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb") as file:
                 np.savez_compressed(file, allow_pickle=False, **self._arrays)
             temporary.replace(target)
+        except OSError as error:
+            error.filename = str(target)  # Not the file beside it.
+            raise
         finally:
             temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tasks:
-        """Read a file written by :meth:`save`; ValueError where it is not one."""
+        """Read a file written by :meth:`save`; ValueError where it is not one, or damaged."""
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                return cls({name: archive[name] for name in archive.files})
-        except FileNotFoundError:
+            with open(path, "rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise ValueError("it is no archive of arrays, as Tasks.save writes it.")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return cls({name: archive[name] for name in archive.files})
+        except OSError:
             raise
         except Exception as error:
             raise ValueError(f"{os.fspath(path)} is not a file of tasks: {error}") from error

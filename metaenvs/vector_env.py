@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from metaenvs.actions import ActionReader
-from metaenvs.arguments import at_least_one, make_family
+from metaenvs.arguments import at_least_one, autoreset_mode_of, check_flags, make_family
 from metaenvs.batch import Batch
 from metaenvs.batch_state import check_alike, read_batch, write_batch
 from metaenvs.episode_path import EpisodePaths
@@ -109,6 +109,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             "max_episode_steps": max_episode_steps, "trial_inputs": trial_inputs,
             "autoreset_mode": autoreset_mode, "render_mode": render_mode, **family_arguments,
         }  # fmt: skip
+        check_flags(task_visible=task_visible, task_in_info=task_in_info, one_hot=one_hot)
         family = make_family(type(self).family, task_visible, family_arguments)
         self._family = family
         self.num_envs = at_least_one("num_envs", num_envs)
@@ -125,7 +126,7 @@ class ArrayVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 f"got {render_mode!r}."
             )
         self.render_mode = render_mode
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task_space = family.task_space
         self.splits = family.splits

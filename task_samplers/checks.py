@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["at_least_one", "normalised_weights"]
+__all__ = ["check_draw", "check_generator", "normalised_weights"]
 
 
-def at_least_one(name: str, value: Any) -> int:
-    """The integer ``value``; ValueError unless it is at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-    return int(value)
+def check_draw(n_tasks: Any, rng: Any) -> None:
+    """ValueError unless ``n_tasks`` is an integer of at least 1; as :func:`check_generator`."""
+    if isinstance(n_tasks, bool) or not isinstance(n_tasks, int | np.integer) or n_tasks < 1:
+        raise ValueError(f"n_tasks must be an integer of at least 1, got {n_tasks!r}.")
+    check_generator(rng)
+
+
+def check_generator(rng: Any) -> None:
+    """TypeError unless ``rng`` is a generator of NumPy's."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            "rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), "
+            f"got {rng!r}."
+        )
 
 
 def normalised_weights(weights: npt.ArrayLike, length: int) -> npt.NDArray[np.float64]:

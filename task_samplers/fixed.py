@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaenvs.tasks import Tasks
-from task_samplers.checks import at_least_one, normalised_weights
+from task_samplers.checks import check_draw, normalised_weights
 from task_samplers.protocol import TaskSampler
 
 __all__ = ["FixedSampler"]
@@ -42,5 +42,5 @@ class FixedSampler(TaskSampler):
 
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Tasks:
         """Draw ``n_tasks`` tasks with replacement."""
-        at_least_one("n_tasks", n_tasks)
+        check_draw(n_tasks, rng)
         return self._tasks[rng.choice(len(self._tasks), n_tasks, p=self._weights)]

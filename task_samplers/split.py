@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from metaenvs.tasks import Tasks
-from task_samplers.checks import at_least_one
+from task_samplers.checks import check_draw, check_generator
 from task_samplers.protocol import TaskSampler
 
 __all__ = ["SplitSampler", "split_tasks"]
@@ -65,7 +65,7 @@ class SplitSampler(TaskSampler):
 
     def sample(self, n_tasks: int, rng: np.random.Generator) -> Tasks:
         """Draw ``n_tasks`` tasks of the split (with replacement where it is a finite list)."""
-        at_least_one("n_tasks", n_tasks)
+        check_draw(n_tasks, rng)
         # By the contract, a seeded reset starts the stream of sample_tasks anew.
         self._env.reset(seed=int(rng.integers(SEED_RANGE)))
         tasks: Tasks = self._family.sample_tasks(n_tasks)
@@ -98,6 +98,7 @@ def split_tasks(
         >>> len(train), len(test)
         (8, 2)
     """
+    check_generator(rng)
     portions = np.asarray(shares, np.float64)
     if portions.ndim != 1 or not (portions > 0).all() or not np.isclose(portions.sum(), 1.0):
         raise ValueError(f"shares must be numbers above 0 that sum to 1, got {list(shares)}.")

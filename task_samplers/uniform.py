@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaenvs.tasks import Tasks
-from task_samplers.checks import at_least_one
+from task_samplers.checks import check_draw
 from task_samplers.protocol import TaskSampler
 
 __all__ = ["UniformSampler"]
@@ -76,7 +76,7 @@ class UniformSampler(TaskSampler):
         Raises:
             ValueError: ``accept`` kept none of many draws, or answered with no mask.
         """
-        at_least_one("n_tasks", n_tasks)
+        check_draw(n_tasks, rng)
         if self._accept is None:
             return self._draw(n_tasks, rng)
         parts: list[Tasks] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import pickle
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def test_a_failing_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
     def fill_the_disk(file: Any, **_: Any) -> None:
         file.write(b"half")
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", fill_the_disk)
     with pytest.raises(OSError, match="no space"):
@@ -163,6 +164,14 @@ def test_loading_what_is_no_file_of_tasks(tmp_path: Path) -> None:
     for name in ("cut.npz", "text.npz", "array.npy", "lengths.npz", "objects.npz"):
         with pytest.raises(ValueError, match=rf"{name} is not a file of tasks"):
             Tasks.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"'.*/nowhere/list\.npz'$"):
+        Tasks({"a": [1]}).save(tmp_path / "nowhere" / "list.npz")
+
+
+def test_others_may_read_what_is_saved(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").write_text("")
+    Tasks({"a": [1]}).save(tmp_path / "list.npz")
+    assert (tmp_path / "list.npz").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
 @given(some_tasks())

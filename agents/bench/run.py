@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,11 +102,17 @@ def run_bench(
 
     Raises:
         ValueError: A name that is not known, or none at all.
+        OSError: The folder may not be written.
     """
     names = list(MEASUREMENTS) if only is None else list(dict.fromkeys(only))
     unknown = [name for name in names if name not in MEASUREMENTS]
     if unknown or not names:
         raise ValueError(f"--only takes some of {list(MEASUREMENTS)}, got {unknown or names}.")
+    try:  # Before minutes of measuring are for nothing.
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OSError(f"The tables cannot be written: {error}. Choose another --out.") from error
     console = console or Console()
     command = ["metaenvs", "bench", "--out", str(out)]
     if only is not None:

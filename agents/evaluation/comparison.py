@@ -163,8 +163,11 @@ def _choose_split(folders: Sequence[Path]) -> str:
         return common.pop()
     if common:
         raise ValueError(f"The runs have tables of the splits {sorted(common)}; choose a --split.")
-    lacking = [str(folder) for folder, splits in zip(folders, found, strict=True) if not splits]
+    told = ", ".join(
+        f"{folder} has {sorted(splits) or 'none'}"
+        for folder, splits in zip(folders, found, strict=True)
+    )
     raise ValueError(
-        f"There is no split of which all runs have a table; {lacking or 'none'} have no table at "
-        "all. `metaenvs evaluate RUN` writes it."
+        f"There is no split of which all runs have a table: {told}. `metaenvs evaluate RUN "
+        "--split SPLIT` writes one."
     )

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from agents.evaluation.scores import AgentReturns
 from agents.evaluation.statistics import bootstrap_interval, mean, performance_profile
 
-__all__ = ["Curve", "adaptation_curve", "learning_curve", "profile_curve", "read_metric"]
+__all__ = [
+    "Curve",
+    "adaptation_curve",
+    "learning_curve",
+    "profile_curve",
+    "read_metric",
+    "read_metrics",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,22 +64,34 @@ def profile_curve(scores: Floats, thresholds: Floats, rng: np.random.Generator) 
     return Curve(thresholds, part.estimate, part.low, part.high)
 
 
+def read_metrics(path: Path) -> dict[str, Floats]:
+    """Columns (lines,) of a run's metrics file, by name.
+
+    Raises:
+        ValueError: The file has no line, is damaged or something else.
+    """
+    try:
+        with open(path, newline="") as file:
+            names, *lines = list(csv.reader(file)) or [[]]
+        if not lines:
+            raise ValueError("it has no line")
+        columns = zip(*([float(cell) for cell in line] for line in lines), strict=True)
+        metrics = dict(zip(names, map(np.array, columns), strict=True))
+    except ValueError as error:
+        raise ValueError(f"{path} holds no metrics, or is damaged: {error}.") from error
+    return metrics
+
+
 def read_metric(path: Path, name: str) -> tuple[Floats, Floats]:
     """Env steps and values (lines,) of one column of a run's metrics file.
 
     Raises:
-        ValueError: The file has no such column, or no line.
+        ValueError: The file has no such column, and as :func:`read_metrics`.
     """
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or ())
-        if not {"env_steps", name} <= set(columns):
-            raise ValueError(f"{path} lacks env_steps or {name!r}; its columns are {columns}.")
-        lines = [(float(line["env_steps"]), float(line[name])) for line in reader]
-    if not lines:
-        raise ValueError(f"{path} holds no metrics yet.")
-    steps, values = np.array(lines).T
-    return steps, values
+    metrics = read_metrics(path)
+    if not {"env_steps", name} <= set(metrics):
+        raise ValueError(f"{path} lacks env_steps or {name!r}; its columns are {list(metrics)}.")
+    return metrics["env_steps"], metrics[name]
 
 
 def learning_curve(

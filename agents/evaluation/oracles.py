@@ -98,7 +98,7 @@ def find_oracle(
 
     None where the family has no oracle, or none for the reward that the arguments ask for.
     """
-    spec = gym.spec(env_id)
+    spec = gym.spec(env_id.rpartition(":")[2])  # without the module, which has been imported
     arguments = {**spec.kwargs, **env_arguments}
     shown = {key: value for key, value in env_arguments.items() if key not in ABOUT_APPEARANCE}
     shown["task_visible"] = True

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from agents.evaluation.curves import Curve
+from agents.whole_file import write_whole
 
 __all__ = ["COLOURS", "adaptation_figure", "learning_figure", "profile_figure", "save", "svg"]
 
@@ -54,9 +55,11 @@ def profile_figure(curves: Mapping[str, Curve], title: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, target: Path) -> None:
-    """Write a figure in the format of the file's ending."""
-    figure.savefig(target, dpi=DOTS_PER_INCH)
+def save(figure: Figure, target: Path, dots_per_inch: int = DOTS_PER_INCH) -> None:
+    """Write a figure in the format of the file's ending, whole or not at all."""
+    content = io.BytesIO()
+    figure.savefig(content, format=target.suffix.removeprefix("."), dpi=dots_per_inch)
+    write_whole(target, content.getvalue())
 
 
 def svg(figure: Figure) -> str:

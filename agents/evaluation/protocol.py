@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from agents.evaluation.row_seeds import (
     AGENT_STREAM,
     ENVIRONMENT_STREAM,
+    check_seed,
     number_rollouts,
     row_seeds,
 )
@@ -91,8 +92,9 @@ def evaluation_tasks(
     """Tasks of a split: its first ``num_tasks`` where it is a finite list, else drawn by ``seed``.
 
     Raises:
-        ValueError: More tasks than the split has.
+        ValueError: More tasks than the split has; a seed below 0 or beyond 64 bits.
     """
+    check_seed(seed)
     env: Any = gym.make(env_id, split=split, **(env_arguments or {})).unwrapped
     env.reset(seed=seed)
     try:

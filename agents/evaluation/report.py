@@ -61,8 +61,12 @@ summary { cursor: pointer; }
 
 
 def write_report(path: Path, comparison: Comparison, from_episode: int | None = None) -> None:
-    """Write :func:`report_page` to a file, whole or not at all."""
-    write_whole(path, report_page(comparison, from_episode))
+    """Write :func:`report_page` to a file, whole or not at all; OSError where that fails."""
+    page = report_page(comparison, from_episode)
+    try:
+        write_whole(path, page)
+    except OSError as error:
+        raise OSError(f"The page cannot be written: {error}. Choose another --out.") from error
 
 
 def report_page(comparison: Comparison, from_episode: int | None = None) -> str:

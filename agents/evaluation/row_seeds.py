@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from metaenvs.kernels.random import fold
 
-__all__ = ["AGENT_STREAM", "ENVIRONMENT_STREAM", "number_rollouts", "row_seeds"]
+__all__ = ["AGENT_STREAM", "ENVIRONMENT_STREAM", "check_seed", "number_rollouts", "row_seeds"]
 
 ENVIRONMENT_STREAM, AGENT_STREAM = 0, 1
 WORD_RANGE = 2**64
@@ -27,6 +27,12 @@ def number_rollouts(task_ids: npt.NDArray[np.int64], rollouts: int) -> npt.NDArr
     return earlier[:, None] * rollouts + np.arange(rollouts)
 
 
+def check_seed(seed: int) -> None:
+    """ValueError for a seed below 0 or beyond 64 bits."""
+    if not 0 <= seed < WORD_RANGE:
+        raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed}.")
+
+
 def row_seeds(
     seed: int, stream: int, task_ids: npt.NDArray[np.int64], rollouts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint64]:
@@ -41,8 +47,7 @@ def row_seeds(
     Raises:
         ValueError: A seed below 0 or beyond 64 bits.
     """
-    if not 0 <= seed < WORD_RANGE:
-        raise ValueError(f"seed must be from 0 to 2**64 - 1, got {seed}.")
+    check_seed(seed)
     keys = np.full(len(task_ids), seed, np.uint64)
     for numbers in (np.full(len(task_ids), stream), task_ids, rollouts):
         keys = fold(keys, np.ascontiguousarray(numbers, np.int64).view(np.uint64))

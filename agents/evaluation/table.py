@@ -64,22 +64,24 @@ def read_table(path: str | os.PathLike[str]) -> list[EvaluationRow]:
     """Read what :func:`write_table` wrote; ValueError where it is something else."""
     kinds = {"int": int, "float": float, "str": str}
     columns = {name: kinds[str(part.type)] for name, part in COLUMNS.items()}
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        found = set(reader.fieldnames or ())
-        recorded = [name for name in reader.fieldnames or () if name.startswith(PREFIX)]
-        if found - set(recorded) != set(columns):
-            raise ValueError(
-                f"{os.fspath(path)} is no evaluation table: expected the columns "
-                f"{sorted(columns)}, got {sorted(found)}."
-            )
-        return [
-            EvaluationRow(
-                **{name: kind(line[name]) for name, kind in columns.items()},
-                info={name.removeprefix(PREFIX): float(line[name]) for name in recorded},
-            )
-            for line in reader
-        ]
+    try:
+        with open(path, newline="") as file:
+            reader = csv.DictReader(file)
+            found = set(reader.fieldnames or ())
+            recorded = [name for name in reader.fieldnames or () if name.startswith(PREFIX)]
+            if found - set(recorded) != set(columns):
+                raise ValueError(f"expected the columns {sorted(columns)}, got {sorted(found)}")
+            return [
+                EvaluationRow(
+                    **{name: kind(line[name]) for name, kind in columns.items()},
+                    info={name.removeprefix(PREFIX): float(line[name]) for name in recorded},
+                )
+                for line in reader
+            ]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{os.fspath(path)} is no evaluation table, or damaged: {error}."
+        ) from error
 
 
 def returns_by_episode(rows: Sequence[EvaluationRow]) -> npt.NDArray[np.float64]:

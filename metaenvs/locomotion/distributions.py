@@ -8,13 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from metaenvs.locomotion.rules import ANGLE, POWER, RADIUS_SQUARED, UNIFORM
 from metaenvs.tasks import Tasks
 
-__all__ = ["Between", "Boxes", "Disc", "Powers", "Region", "Split", "boxes_of", "with_ranges"]
+__all__ = [
+    "Between",
+    "Boxes",
+    "Disc",
+    "Powers",
+    "Region",
+    "Split",
+    "boxes_of",
+    "require_within",
+    "with_ranges",
+]
 
 Array = npt.NDArray[Any]
 
@@ -143,6 +154,42 @@ def boxes_of(split: Split, sizes: Mapping[str, tuple[int, ...]]) -> Boxes:
             weights.append(weight / len(combinations))
     assert kinds is not None and bases is not None
     return Boxes(np.stack(low), np.stack(high), np.array(weights), kinds, bases)
+
+
+def require_within(splits: Mapping[str, Split], spaces: Mapping[str, gym.spaces.Box]) -> None:
+    """ValueError where tasks of a split are not points of the spaces of their entries."""
+    if not spaces:
+        raise ValueError("A task needs at least one entry that varies, got none.")
+    for region in (region for split in splits.values() for region in split.regions):
+        for name, space in spaces.items():
+            values = region.get(name)
+            if values is not None and not _lie_within(values, space):
+                raise ValueError(
+                    f"{name} must vary within {space}: a list of values, a Between, a Powers or "
+                    f"(for positions) a Disc, from its least to its greatest; got {values!r}."
+                )
+
+
+def _lie_within(values: Values, space: gym.spaces.Box) -> bool:
+    if isinstance(values, Disc):
+        bounds = [(values.inner, values.outer), (-values.outer, values.outer)]
+        in_order = values.inner >= 0 and values.first_angle <= values.last_angle
+        return in_order and space.shape == (2,) and all(_span(*pair, space) for pair in bounds)
+    if isinstance(values, Between):
+        return _span(values.low, values.high, space)
+    if isinstance(values, Powers):
+        return values.base > 1 and _span(values.base**values.low, values.base**values.high, space)
+    try:
+        size = int(np.prod(space.shape, dtype=np.int64))
+        points = [np.broadcast_to(np.asarray(value, np.float64), size) for value in values]
+    except (TypeError, ValueError):
+        return False
+    return bool(points) and all(space.contains(point.reshape(space.shape)) for point in points)
+
+
+def _span(low: float, high: float, space: gym.spaces.Box) -> bool:
+    """Whether numbers from ``low`` to ``high`` are some, and all within the space."""
+    return bool((space.low <= low).all() and low <= high and (high <= space.high).all())
 
 
 def with_ranges(split: Split) -> Split:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from metaenvs.family import ArrayFamily, Attachment
 from metaenvs.locomotion import rules
-from metaenvs.locomotion.distributions import Boxes, Split, boxes_of, with_ranges
+from metaenvs.locomotion.distributions import Boxes, Split, boxes_of, require_within, with_ranges
 from metaenvs.locomotion.factors import (
     FACTORS,
     UPSTREAM_LEG_DAMPING,
@@ -81,6 +81,7 @@ def locomotion(
     spaces = {name: factor_space(factor, model) for name, factor in factors.items()}
     if goal.task is not None:
         spaces[goal.task] = GOAL_SPACES[goal.task]
+    require_within(setting.splits, spaces)
     task_space = gym.spaces.Dict(dict(sorted(spaces.items())))
     sizes = {name: space.shape or () for name, space in task_space.items()}
     widths = [int(np.prod(shape, dtype=np.int64)) for shape in sizes.values()]

@@ -17,6 +17,7 @@ from gymnasium.vector import (
 )
 from gymnasium.vector.utils import batch_space, create_empty_array, iterate
 
+from metaenvs.arguments import autoreset_mode_of
 from metaenvs.options import read_reset_mask
 from metaenvs.trial_inputs import TrialInputsKind
 from metaenvs.wrappers.batched_rows import choose_info, choose_rows
@@ -106,7 +107,7 @@ class TrialVectorEnv(AnyVectorWrapper, gym.utils.RecordConstructorArgs):
         )
         self.episodes_per_trial = episodes_per_trial
         self._in_episodes = episodes_per_trial > 1
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
         self._inputs: ForeignInputs | None = None
         if trial_inputs is not None:

@@ -92,6 +92,13 @@ def test_compare_writes_a_page(
             ["train", "rl2", "metaenvs/KrazyWorld-v0", "--env-arguments", '{"preset": "hrd"}'],
             "preset must be one of",
         ),
+        (
+            ["train", "rl2", BANDIT, "--env-arguments", '{"render_mode": "ansi"}'],
+            "['render_mode'] is for the command and its options to say",
+        ),
+        (["train", "rl2", "CartPole-v1"], "needs the arguments of trials"),
+        (["train", "rl2", "nomodule:Env-v0"], "of a module that cannot be imported"),
+        (["train", "rl2", "metaenvs:metaenvs/KrazyWorl-v0"], "Did you mean 'metaenvs/KrazyWorld"),
         (["evaluate", "/nowhere"], "holds no run"),
         (["train", "rl2", BANDIT, "--device", "cuda"], "needs an NVIDIA GPU"),
     ],
@@ -119,6 +126,28 @@ def test_bad_agent_options_are_told_by_the_option_parser(
     assert "num_envs must be at least num_minibatches = 2, got 0" in capsys.readouterr().err
 
 
+def test_what_is_wrong_with_an_evaluated_run_is_one_clear_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((run / "config.json").read_text())
+    elsewhere = {**content["config"], "env_id": "metaenvs/Gone-v0"}
+    for changed, message in (
+        (content, "seed must be from 0 to 2**64 - 1, got -1"),
+        ({**content, "config": elsewhere}, "`Gone` doesn't exist"),
+        ({**content, "config": {**content["config"], "hidden_size": "x"}}, "does not fit"),
+        ({**content, "config": 3}, "config.json is not the configuration of a run"),
+        ({**content, "format_version": "x"}, "config.json is not the configuration of a run"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        (tmp_path / PARAMETERS).write_bytes((run / PARAMETERS).read_bytes())
+        assert main(["evaluate", str(tmp_path), "--seed", "-1"]) == 1
+        told = capsys.readouterr().err.strip()
+        assert message in told and told.count("\n") == 0
+    (tmp_path / "config.json").write_bytes(b"\xff")
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "config.json is not the configuration of a run" in capsys.readouterr().err
+
+
 def test_a_run_is_never_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "config.json").read_bytes()
     assert main(["train", "rl2", BANDIT, "--out", str(run), *QUICK]) == 1
@@ -135,7 +164,7 @@ def test_damaged_and_newer_runs_are_refused(
     (damaged / "config.json").write_text(json.dumps(content))
     (damaged / PARAMETERS).write_bytes((run / PARAMETERS).read_bytes()[:100])
     assert main(["evaluate", str(damaged)]) == 1
-    assert "does not fit this run's network" in capsys.readouterr().err
+    assert "is damaged" in capsys.readouterr().err
     (damaged / "config.json").write_text(json.dumps({**content, "format_version": 99}))
     assert main(["evaluate", str(damaged)]) == 1
     assert "reads up to 1; update it" in capsys.readouterr().err

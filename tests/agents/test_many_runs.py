@@ -103,8 +103,11 @@ def test_the_command_line_trains_several_seeds(
     for seed in (7, 8):
         content = json.loads((folder / f"seed{seed}" / "config.json").read_text())
         assert content["config"]["seed"] == seed
-    assert main(["train", "rl2", BANDIT, *quick, *several]) == 1
-    assert f"metaenvs train --resume {folder}" in capsys.readouterr().err
+    # Neither several runs nor one are written over them.
+    for more in (several, ["--out", str(folder)]):
+        assert main(["train", "rl2", BANDIT, *quick, *more]) == 1
+        assert f"metaenvs train --resume {folder}" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "seed7", "seed8"]
     assert main(["train", "--resume", str(folder)]) == 0
     assert "2 of 2 runs are finished" in capsys.readouterr().out
     assert main(["evaluate", str(folder), "--num-tasks", "2", "--rollouts", "1"]) == 0
@@ -119,13 +122,14 @@ def test_the_command_line_trains_several_seeds(
         ("{", "is no manifest of runs"),
         ("[]", "is no manifest of runs"),
         ('{"format_version": 1}', "is no manifest of runs"),
+        ("\udcff", "is no manifest of runs"),
         ('{"format_version": 2}', "reads up to 1; update it"),
     ],
 )
 def test_damaged_and_newer_manifests_are_refused(
     content: str, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / MANIFEST).write_text(content)
+    (tmp_path / MANIFEST).write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=message):
         train_runs(tmp_path)
 
@@ -134,7 +138,7 @@ def test_numbers_that_cannot_be_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, message in (
-        (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
         (["--seeds", "2", "--processes", "0"], "--processes must be at least 1, got 0"),
     ):
         out = tmp_path / "runs"

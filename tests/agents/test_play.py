@@ -106,6 +106,8 @@ def test_the_result_stands_beside_the_agents(
         ([BANDIT, "--episodes", "0"], "--episodes must be at least 1, got 0"),
         ([BANDIT, "--env-arguments", "[]"], "--env-arguments must be a JSON object"),
         (["metaenvs/ExplorationBandi-v0"], "Did you mean"),
+        (["CartPole-v1"], "Playing needs a family of tasks"),
+        ([BANDIT, "--seed", "-1"], "seed must be from 0"),
         ([BANDIT, "--run", "/nowhere"], "holds no run"),
     ],
 )

@@ -17,7 +17,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         write_whole(path, "after \ud800")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"'.*/nowhere/page\.html'$"):
         write_whole(tmp_path / "nowhere" / "page.html", "after")
 
 

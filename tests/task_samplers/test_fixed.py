@@ -75,3 +75,5 @@ def test_numbers_are_checked() -> None:
         FixedSampler(ARMS[:0])
     with pytest.raises(ValueError, match="n_tasks must be an integer of at least 1, got 0"):
         FixedSampler(ARMS).sample(0, np.random.default_rng(0))
+    with pytest.raises(TypeError, match=r"numpy.random.default_rng\(0\), got 3"):
+        FixedSampler(ARMS).sample(1, 3)  # type: ignore[arg-type]

@@ -59,6 +59,13 @@ def test_names_are_checked_before_anything_is_measured(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_folder_is_tried_before_anything_is_measured(diary: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot be written: .*Choose another --out"):
+        run.run_bench(tmp_path / "file", ["one"], console=quiet())
+    assert diary == []
+
+
 def test_the_real_measurements_are_known() -> None:
     assert list(run.MEASUREMENTS) == [
         "krazy-world-batch", "krazy-world-single", "cost-growth", "cuda-batch",

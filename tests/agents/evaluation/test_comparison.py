@@ -63,5 +63,5 @@ def test_the_split_is_the_one_that_all_runs_have(runs: list[Path]) -> None:
     with pytest.raises(ValueError, match=r"tables of the splits \['moderate', 'train'\]; choose"):
         compare_runs(runs[:1])
     (runs[1] / "evaluation-test.csv").unlink()
-    with pytest.raises(ValueError, match=r"rl2-1'\] have no table"):
+    with pytest.raises(ValueError, match=r"rl2-1 has none\."):
         compare_runs(runs[:2])

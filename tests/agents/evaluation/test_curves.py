@@ -63,6 +63,7 @@ def test_metrics_are_read_by_name(tmp_path: Path) -> None:
     assert (steps.tolist(), values.tolist()) == ([100, 200], [0.5, 0.75])
     with pytest.raises(ValueError, match="lacks env_steps or 'loss/value'"):
         read_metric(path, "loss/value")
-    path.write_text("env_steps,train/return\n")
-    with pytest.raises(ValueError, match="holds no metrics yet"):
-        read_metric(path, "train/return")
+    for content in (b"env_steps,train/return\n", b"", b"\xff", b"env_steps\nx\n", b"a,b\n1\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"metrics.csv holds no metrics, or is damaged"):
+            read_metric(path, "train/return")

@@ -180,8 +180,13 @@ def test_table_survives_the_disk(tmp_path: Any) -> None:
     np.testing.assert_array_equal(returns_by_episode(again), returns_by_episode(rows))
     assert [row.task_id for row in again] == [row.task_id for row in rows]
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="is no evaluation table: expected the columns"):
+    with pytest.raises(ValueError, match="no evaluation table, or damaged: expected the columns"):
         read_table(tmp_path / "other.csv")
+    whole = (tmp_path / "table.csv").read_bytes()
+    for damaged in (b"\xff", whole[:-40], whole.replace(b",0,", b",x,", 1)):
+        (tmp_path / "other.csv").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"other.csv is no evaluation table, or damaged"):
+            read_table(tmp_path / "other.csv")
     with pytest.raises(ValueError, match="whole trials"):
         returns_by_episode(rows[:7])
 

@@ -43,14 +43,6 @@ def test_interquartile_mean_is_that_of_sorted_scores(runs: int, tasks: int) -> N
     np.testing.assert_allclose(interquartile_mean(scores), expected, rtol=1e-13, atol=1e-15)
 
 
-def test_interquartile_mean_is_scipys_trimmed_mean() -> None:
-    stats = pytest.importorskip("scipy.stats")
-    for seed in range(20):
-        scores = np.random.default_rng(seed).normal(size=(1 + seed, 7))
-        expected = stats.trim_mean(scores, 0.25, axis=None)
-        np.testing.assert_allclose(interquartile_mean(scores), expected, rtol=1e-12)
-
-
 def test_probability_of_improvement_counts_pairs() -> None:
     first, second = scores_of(0, 4, 6), scores_of(1, 3, 6)
     total = Fraction(0)

@@ -36,7 +36,8 @@ class _Unroll(torch.autograd.Function):
         """Shapes: (steps, inputs), then as :class:`GRU` has them, (times,)."""
         steps, size = len(inputs), hidden_weight.shape[1]
         gates = torch.addmm(input_bias, inputs, input_weight.t())
-        candidates, previous, output = inputs.new_empty(3, steps, size)
+        candidates, previous = inputs.new_empty(2, steps, size)
+        output: Tensor = inputs.new_empty(steps, size)
         times = np.array(batch_sizes, np.int64)
         recurrent_kernels.forward_scan(
             *_arrays(gates, hidden_weight.t().contiguous(), hidden_bias),
@@ -61,11 +62,8 @@ class _Unroll(torch.autograd.Function):
             *_arrays(gates, candidates, previous, gradient, of_bias),
             *_arrays(gates.new_empty(5, BLOCK, size)),
         )
-        both, of_inputs, of_hidden = (
-            gradient[:, : 2 * size],
-            gradient[:, : 3 * size],
-            gradient[:, 3 * size :],
-        )
+        both, _, of_hidden = gradient.split([2 * size, size, size], 1)
+        of_inputs = gradient[:, : 3 * size]
         return (
             of_inputs @ input_weight,
             of_inputs.t() @ inputs,

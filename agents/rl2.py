@@ -89,15 +89,11 @@ class RL2Config:
     """Where the tasks are played and the network is trained: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
-        last = self.episodes_per_trial - 1
-        parts = self.num_minibatches
+        last, parts = self.episodes_per_trial - 1, self.num_minibatches
+        exploring = f"from 0 to episodes_per_trial - 1 = {last}"
         checks = [
             ("episodes_per_trial", self.episodes_per_trial >= 1, "at least 1"),
-            (
-                "explore_episodes",
-                0 <= self.explore_episodes <= last,
-                f"from 0 to episodes_per_trial - 1 = {last}",
-            ),
+            ("explore_episodes", 0 <= self.explore_episodes <= last, exploring),
             ("total_env_steps", self.total_env_steps >= 1, "at least 1"),
             ("num_minibatches", parts >= 1, "at least 1"),
             ("num_envs", self.num_envs >= parts, f"at least num_minibatches = {parts}"),

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from agents import recurrent_kernels
+from agents import policy_kernels
+from agents.compiled_math import BLOCK
 from agents.gru import GRU
 from agents.networks import TrialEncoder
 from agents.policies import PolicyHead
-from agents.recurrent_kernels import BLOCK
 from agents.rollouts import Act, Inputs
 
 __all__ = ["compiled_act"]
@@ -65,7 +65,7 @@ def compiled_act(
         log_probabilities, predictions = np.zeros((2, rows), np.float32)
         output = np.zeros((rows, size), np.float32)
         seen = [inputs[name].reshape(rows, -1).numpy() for name in TRIAL_INPUTS]
-        recurrent_kernels.policy_step(
+        policy_kernels.policy_step(
             active, *seen, observes_codes, offsets, scale, hidden.numpy(), uniforms, weights,
             actions, log_probabilities, predictions, output, scratch,
         )  # fmt: skip

@@ -15,47 +15,63 @@ import torch
 from torch import Tensor, nn
 
 from agents import recurrent_kernels
-from agents.recurrent_kernels import BLOCK
+from agents.compiled_math import BLOCK
 
 __all__ = ["GRU"]
 
 
-class _Scan(torch.autograd.Function):
-    """The time loop on a CPU: packed input gates to packed hidden states."""
+class _Unroll(torch.autograd.Function):
+    """Packed inputs to packed hidden states, on a CPU."""
 
     @staticmethod
     def forward(
-        ctx: Any, input_gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]
+        ctx: Any,
+        inputs: Tensor,
+        input_weight: Tensor,
+        input_bias: Tensor,
+        hidden_weight: Tensor,
+        hidden_bias: Tensor,
+        batch_sizes: list[int],
     ) -> Tensor:
-        """Shapes: (steps, 3 * size), (3 * size, size), (3 * size,), (times,)."""
-        size = weight.shape[1]
-        candidates, previous, output = (
-            input_gates.new_empty(input_gates.shape[0], size) for _ in range(3)
-        )
-        gates = torch.empty_like(input_gates)
+        """Shapes: (steps, inputs), then as :class:`GRU` has them, (times,)."""
+        steps, size = len(inputs), hidden_weight.shape[1]
+        gates = torch.addmm(input_bias, inputs, input_weight.t())
+        candidates, previous = inputs.new_empty(2, steps, size)
+        output: Tensor = inputs.new_empty(steps, size)
         times = np.array(batch_sizes, np.int64)
         recurrent_kernels.forward_scan(
-            *_arrays(input_gates, weight.t().contiguous(), bias),
+            *_arrays(gates, hidden_weight.t().contiguous(), hidden_bias),
             times,
-            *_arrays(gates, candidates, previous, output),
-            *_arrays(output.new_empty(BLOCK, size), output.new_empty(BLOCK, 3 * size)),
+            *_arrays(candidates, previous, output),
+            *_arrays(inputs.new_empty(BLOCK, size), inputs.new_empty(BLOCK, 3 * size)),
         )
-        ctx.save_for_backward(gates, candidates, previous, weight)
+        ctx.save_for_backward(inputs, input_weight, hidden_weight, gates, candidates, previous)
         ctx.times = times
         return output
 
     @staticmethod
     def backward(ctx: Any, output_gradient: Tensor) -> Any:
-        """Gradients of the input gates, weight and bias."""
-        gates, candidates, previous, weight = ctx.saved_tensors
-        input_gradient, hidden_gradient = torch.empty_like(gates), torch.empty_like(gates)
+        """Gradients of the inputs, and of each weight and bias."""
+        inputs, input_weight, hidden_weight, gates, candidates, previous = ctx.saved_tensors
+        steps, size = previous.shape
+        gradient = gates.new_empty(steps, 4 * size)
+        of_bias = gates.new_zeros(4 * size)
         recurrent_kernels.backward_scan(
-            *_arrays(output_gradient.contiguous(), weight),
+            *_arrays(output_gradient.contiguous(), hidden_weight),
             ctx.times,
-            *_arrays(gates, candidates, previous, input_gradient, hidden_gradient),
-            *_arrays(gates.new_empty(5, BLOCK, weight.shape[1])),
+            *_arrays(gates, candidates, previous, gradient, of_bias),
+            *_arrays(gates.new_empty(5, BLOCK, size)),
         )
-        return input_gradient, hidden_gradient.t() @ previous, hidden_gradient.sum(0), None
+        both, _, of_hidden = gradient.split([2 * size, size, size], 1)
+        of_inputs = gradient[:, : 3 * size]
+        return (
+            of_inputs @ input_weight,
+            of_inputs.t() @ inputs,
+            of_bias[: 3 * size],
+            torch.cat([both.t() @ previous, of_hidden.t() @ previous]),
+            torch.cat([of_bias[: 2 * size], of_bias[3 * size :]]),
+            None,
+        )
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:
@@ -116,9 +132,13 @@ class GRU(nn.Module):
                 inputs, lengths, start, self._weights(), True, 1, 0.0, True, False
             )[0]
             return unrolled
-        input_gates = torch.addmm(self.input_bias, inputs, self.input_weight.t())
-        output: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
-            input_gates, self.hidden_weight, self.hidden_bias, batch_sizes
+        output: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+            inputs,
+            self.input_weight,
+            self.input_bias,
+            self.hidden_weight,
+            self.hidden_bias,
+            batch_sizes,
         )
         return output
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.table_sum import table_sum
+from agents.table_sum import rectified_table_sum
 
 __all__ = ["TrialEncoder", "linear"]
 
@@ -102,7 +102,5 @@ class TrialEncoder(nn.Module):
 
     def forward(self, indices: Tensor, values: Tensor) -> Tensor:
         """Encode prepared inputs: (n, width)."""
-        encoded = torch.addmm(self.bias, values, self.values)
-        if indices.shape[1]:
-            encoded = encoded + table_sum(indices, self.table)
-        return torch.relu(encoded)
+        linear = torch.addmm(self.bias, values, self.values)
+        return rectified_table_sum(linear, indices, self.table)

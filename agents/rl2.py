@@ -27,10 +27,12 @@ from agents import ranks
 from agents.compiled_act import compiled_act
 from agents.device_rollouts import collect_trials_on_device
 from agents.distributions import Categorical
+from agents.finite import check_finite
 from agents.gru import GRU
 from agents.networks import TrialEncoder, linear
 from agents.policies import PolicyHead
-from agents.ppo import clipped_surrogate, standardise
+from agents.ppo import standardise
+from agents.ppo_loss import LossWeights, PPOSteps, ppo_loss
 from agents.returns import explore_mask, generalised_advantages
 from agents.rollouts import Act, Inputs, Trials, collect_trials, pack
 from agents.threads import in_threads
@@ -87,16 +89,12 @@ class RL2Config:
     """Where the tasks are played and the network is trained: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
-        last = self.episodes_per_trial - 1
-        parts = self.num_minibatches
+        last, parts = self.episodes_per_trial - 1, self.num_minibatches
+        exploring = f"from 0 to episodes_per_trial - 1 = {last}"
         checks = [
             ("seed", self.seed >= 0, "at least 0"),
             ("episodes_per_trial", self.episodes_per_trial >= 1, "at least 1"),
-            (
-                "explore_episodes",
-                0 <= self.explore_episodes <= last,
-                f"from 0 to episodes_per_trial - 1 = {last}",
-            ),
+            ("explore_episodes", 0 <= self.explore_episodes <= last, exploring),
             ("total_env_steps", self.total_env_steps >= 1, "at least 1"),
             ("num_minibatches", parts >= 1, "at least 1"),
             ("num_envs", self.num_envs >= parts, f"at least num_minibatches = {parts}"),
@@ -155,13 +153,10 @@ class RL2Policy(nn.Module):
             return compiled_act(self.encoder, self.memory, self.action, self.value)
         return lambda inputs, memory, active, noise: self.act(inputs, memory, noise)
 
-    def evaluate(
-        self, indices: Tensor, values: Tensor, actions: Tensor, batch_sizes: list[int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Packed trials, unrolled from their starts: log-probabilities, entropies and values."""
-        features = self.memory(self.encoder(indices, values), batch_sizes)
-        log_probabilities, entropies = self.action.evaluate(features, actions)
-        return log_probabilities, entropies, self.value(features)[:, 0]
+    def unroll(self, indices: Tensor, values: Tensor, batch_sizes: list[int]) -> Tensor:
+        """Features of packed trials from their starts (steps, hidden_size), with gradients."""
+        unrolled: Tensor = self.memory(self.encoder(indices, values), batch_sizes)
+        return unrolled
 
 
 def make_env(config: RL2Config, num_envs: int | None = None) -> gym.vector.VectorEnv[Any, Any, Any]:
@@ -210,27 +205,26 @@ def advantages_of(trials: Trials, config: RL2Config) -> tuple[Tensor, Tensor]:
     )
 
 
-def loss_terms(
+def loss_of(
     policy: RL2Policy,
     trials: Trials,
     advantages: Tensor,
     returns: Tensor,
     rows: Tensor,
-    clip: float,
-) -> Tensor:
-    """Sums over the steps of some trials (4,): losses of policy and value, entropy, divergence."""
+    weights: LossWeights,
+) -> tuple[Tensor, Tensor]:
+    """Loss of the steps of some trials, and its parts (4,), as :func:`ppo_loss` sums them."""
     packed = pack(trials.alive, rows)
-    log_probabilities, entropies, values = policy.evaluate(
-        packed.take(trials.indices),
-        packed.take(trials.values_in),
-        packed.take(trials.actions),
-        packed.batch_sizes,
+    features = policy.unroll(
+        packed.take(trials.indices), packed.take(trials.values_in), packed.batch_sizes
     )
-    old = packed.take(trials.log_probabilities)
-    surrogate = clipped_surrogate(log_probabilities, old, packed.take(advantages), clip)
-    squared_errors = (values - packed.take(returns)).square()
-    divergences = (old - log_probabilities).detach()
-    return torch.stack([-surrogate.sum(), squared_errors.sum(), entropies.sum(), divergences.sum()])
+    steps = PPOSteps(
+        actions=packed.take(trials.actions),
+        log_probabilities=packed.take(trials.log_probabilities),
+        advantages=packed.take(advantages),
+        returns=packed.take(returns),
+    )
+    return ppo_loss(policy.action, policy.value, features, steps, weights)
 
 
 def update(
@@ -254,16 +248,16 @@ def update(
     sizes = [parameter.numel() for parameter in parameters]
     lengths = torch.cat(ranks.everyone(trials.alive.sum(0)))
     mine = ranks.share(len(lengths), "num_envs")
+    weights = LossWeights(clip=config.clip, value=config.value_weight, entropy=entropy_weight)
     shards = min(threads, len(lengths) // config.num_minibatches)
 
     def gradient(rows: Tensor) -> Tensor:
         if not len(rows):  # a rank may have none of a minibatch
             return torch.zeros(4 + sum(sizes))
-        terms = loss_terms(policy, trials, advantages, returns, rows, config.clip)
-        loss = terms[0] + config.value_weight * terms[1] - entropy_weight * terms[2]
+        loss, terms = loss_of(policy, trials, advantages, returns, rows, weights)
         # A family without categories never reads the encoder's table of them.
         parts = torch.autograd.grad(loss, parameters, materialize_grads=True)
-        return torch.cat([terms.detach(), *(part.flatten() for part in parts)])
+        return torch.cat([terms, *(part.flatten() for part in parts)])
 
     totals = torch.zeros(4, device=lengths.device)
     for _ in range(config.epochs):
@@ -404,17 +398,3 @@ def train(
         keep(state)
     env.close()
     return policy
-
-
-def check_finite(policy: RL2Policy, losses: dict[str, float], env_steps: int) -> None:
-    """FloatingPointError where training has left the finite numbers, before that is kept."""
-    mend = "A smaller learning_rate usually mends it."
-    if not all(np.isfinite(value) for value in losses.values()):
-        raise FloatingPointError(
-            f"A loss is not finite after {env_steps} env steps: {losses}. {mend}"
-        )
-    for name, parameter in policy.named_parameters():
-        if not parameter.isfinite().all():
-            raise FloatingPointError(
-                f"Parameter {name} is not finite after {env_steps} env steps. {mend}"
-            )

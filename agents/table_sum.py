@@ -1,4 +1,4 @@
-"""Sums of rows of a table: a linear layer on one-hot vectors that are never made."""
+"""Rectified sums of rows of a table: a layer on one-hot vectors that are never made."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["table_sum"]
+from agents.compiled_math import FUSED, ONE, ZERO, add_scaled, copy
+
+__all__ = ["rectified_table_sum"]
 
 
-def table_sum(indices: Tensor, table: Tensor) -> Tensor:
-    """Sum the rows of ``table`` that each row of ``indices`` names.
+def rectified_table_sum(base: Tensor, indices: Tensor, table: Tensor) -> Tensor:
+    """Add to each row of ``base`` the rows of ``table`` that ``indices`` names; negatives to zero.
 
     Args:
+        base: (n, width)
         indices: (n, codes) int64
         table: (categories, width)
 
@@ -23,50 +26,54 @@ def table_sum(indices: Tensor, table: Tensor) -> Tensor:
         (n, width)
     """
     if table.device.type != "cpu":
-        return functional.embedding_bag(indices, table, mode="sum")
-    total: Tensor = _TableSum.apply(indices, table)  # type: ignore[no-untyped-call]
+        if not indices.shape[1]:
+            return torch.relu(base)
+        return torch.relu(base + functional.embedding_bag(indices, table, mode="sum"))
+    total: Tensor = _RectifiedTableSum.apply(  # type: ignore[no-untyped-call]
+        base, indices, table
+    )
     return total
 
 
-class _TableSum(torch.autograd.Function):
+class _RectifiedTableSum(torch.autograd.Function):
     """The sum by compiled loops: PyTorch's backward pass sorts the indices, ten times slower."""
 
     @staticmethod
-    def forward(ctx: Any, indices: Tensor, table: Tensor) -> Tensor:
-        ctx.save_for_backward(indices)
+    def forward(ctx: Any, base: Tensor, indices: Tensor, table: Tensor) -> Tensor:
+        total = torch.empty_like(base)
+        _gather(*_arrays(base, indices, table), total.numpy())
+        ctx.save_for_backward(indices, total)
         ctx.shape = table.shape
-        total = table.new_empty(len(indices), table.shape[1])
-        _gather(indices.contiguous().numpy(), table.detach().contiguous().numpy(), total.numpy())
         return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        (indices,) = ctx.saved_tensors
-        of_table = gradient.new_zeros(ctx.shape)
-        _scatter(indices.contiguous().numpy(), gradient.contiguous().numpy(), of_table.numpy())
-        return None, of_table
+        indices, total = ctx.saved_tensors
+        of_base, of_table = torch.empty_like(total), total.new_zeros(ctx.shape)
+        _scatter(*_arrays(gradient, indices, total), of_base.numpy(), of_table.numpy())
+        return of_base, None, of_table
 
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+def _arrays(*tensors: Tensor) -> list[Any]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-@numba.njit(**_OPTIONS)
-def _gather(indices: Any, table: Any, total: Any) -> None:
+@numba.njit(**FUSED)
+def _gather(base: Any, indices: Any, table: Any, total: Any) -> None:
     for row in range(indices.shape[0]):
         target = total[row]
+        copy(base[row], target)
+        for code in range(indices.shape[1]):
+            add_scaled(ONE, table[indices[row, code]], target)
         for j in range(target.size):
-            target[j] = 0
-        for code in range(indices.shape[1]):
-            source = table[indices[row, code]]
-            for j in range(target.size):
-                target[j] += source[j]
+            target[j] = ZERO if target[j] < ZERO else target[j]
 
 
-@numba.njit(**_OPTIONS)
-def _scatter(indices: Any, gradient: Any, of_table: Any) -> None:
+@numba.njit(**FUSED)
+def _scatter(gradient: Any, indices: Any, total: Any, of_base: Any, of_table: Any) -> None:
     for row in range(indices.shape[0]):
-        source = gradient[row]
+        source = of_base[row]
+        for j in range(source.size):
+            source[j] = gradient[row, j] if total[row, j] > ZERO else ZERO
         for code in range(indices.shape[1]):
-            target = of_table[indices[row, code]]
-            for j in range(target.size):
-                target[j] += source[j]
+            add_scaled(ONE, source, of_table[indices[row, code]])

@@ -57,14 +57,12 @@ def test_unrolled_policy_agrees_with_the_steps_taken() -> None:
     trials = collect()
     policy = new_policy(CONFIG)
     packed = pack(trials.alive, torch.tensor([7, 2, 11]))
-    log_probabilities, _, values = policy.evaluate(
-        packed.take(trials.indices),
-        packed.take(trials.values_in),
-        packed.take(trials.actions),
-        packed.batch_sizes,
+    features = policy.unroll(
+        packed.take(trials.indices), packed.take(trials.values_in), packed.batch_sizes
     )
+    log_probabilities, _ = policy.action.evaluate(features, packed.take(trials.actions))
     torch.testing.assert_close(log_probabilities, packed.take(trials.log_probabilities))
-    torch.testing.assert_close(values, packed.take(trials.values))
+    torch.testing.assert_close(policy.value(features)[:, 0], packed.take(trials.values))
 
 
 def test_pack_orders_by_length_without_padding() -> None:

@@ -1,0 +1,137 @@
+"""Arithmetic of the compiled functions: exponentials and products of rows, each in a few loops.
+
+Numba keeps compiled functions on disk by the file they are in: after a change here, those of the
+files that import this one must be compiled anew (touch them).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+__all__ = [
+    "BLOCK",
+    "FUSED",
+    "ONE",
+    "OPTIONS",
+    "TWO",
+    "ZERO",
+    "add_products",
+    "add_scaled",
+    "copy",
+    "dot",
+    "exp",
+    "sigmoid",
+    "tanh",
+]
+
+BLOCK = 4
+"""Rows that share the reading of a weight."""
+
+# Without Numba's runtime, views of arrays cost no counting of references; nothing is allocated.
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+# Fused multiply-add only: no other liberty, so that a NaN stays one.
+FUSED: dict[str, Any] = {**OPTIONS, "fastmath": {"contract"}}
+
+_TAYLOR = [np.float32(math.log(2.0) ** n / math.factorial(n)) for n in range(8)]
+_C1, _C2, _C3, _C4, _C5, _C6, _C7 = _TAYLOR[1:]
+ZERO, _HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+_LOG2_E = np.float32(1.0 / math.log(2.0))
+_LOWEST, _HIGHEST = np.float32(-87.0), np.float32(88.0)
+_BIAS, _EXPONENT = np.int32(127), np.int32(1 << 23)
+
+
+def exp(x: Any) -> Any:
+    """Exponential; of a float32 to 2e-7 relative, in operations that vectorise."""
+    raise NotImplementedError
+
+
+@overload(exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
+def _(x: Any) -> Any:
+    if x != numba.float32:
+
+        def exp(x: Any) -> Any:
+            return math.exp(x)
+
+        return exp
+
+    def exp_float32(x: Any) -> Any:
+        x = _LOWEST if x < _LOWEST else x
+        x = _HIGHEST if x > _HIGHEST else x
+        powers = x * _LOG2_E
+        whole = np.floor(powers + _HALF)
+        # ln(2)^n / n! of the remainder, at most a half: the next term is below 1e-8.
+        f = powers - whole
+        series = ONE + f * (
+            _C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7)))))
+        )
+        return series * np.int32((np.int32(whole) + _BIAS) * _EXPONENT).view(np.float32)
+
+    return exp_float32
+
+
+@numba.njit(**FUSED)
+def sigmoid(x: Any) -> Any:
+    """The logistic function."""
+    return ONE / (ONE + exp(-x))
+
+
+@numba.njit(**FUSED)
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return ONE - TWO / (ONE + exp(x + x))
+
+
+@numba.njit(**FUSED)
+def add_products(rows: Any, weight: Any, out: Any) -> None:
+    """Add rows (4, n) times weight (n, m) to ``out`` (4, m)."""
+    inputs, outputs = weight.shape
+    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
+    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
+    fours = inputs - inputs % 4
+    for k in range(0, fours, 4):
+        w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
+        a0, a1, a2, a3 = r0[k], r0[k + 1], r0[k + 2], r0[k + 3]
+        b0, b1, b2, b3 = r1[k], r1[k + 1], r1[k + 2], r1[k + 3]
+        c0, c1, c2, c3 = r2[k], r2[k + 1], r2[k + 2], r2[k + 3]
+        d0, d1, d2, d3 = r3[k], r3[k + 1], r3[k + 2], r3[k + 3]
+        for j in range(outputs):
+            v0, v1, v2, v3 = w0[j], w1[j], w2[j], w3[j]
+            o0[j] = o0[j] + a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
+            o1[j] = o1[j] + b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
+            o2[j] = o2[j] + c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
+            o3[j] = o3[j] + d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+    for k in range(fours, inputs):
+        w0 = weight[k]
+        for j in range(outputs):
+            o0[j] += r0[k] * w0[j]
+            o1[j] += r1[k] * w0[j]
+            o2[j] += r2[k] * w0[j]
+            o3[j] += r3[k] * w0[j]
+
+
+@numba.njit(**FUSED)
+def copy(source: Any, target: Any) -> None:
+    """Copy one row."""
+    for j in range(target.size):
+        target[j] = source[j]
+
+
+@numba.njit(**{**OPTIONS, "fastmath": {"contract", "reassoc"}})
+def dot(left: Any, right: Any) -> Any:
+    """The product of two rows, not empty, summed in any order."""
+    total = left[0] * right[0]
+    for j in range(1, left.size):
+        total += left[j] * right[j]
+    return total
+
+
+@numba.njit(**FUSED)
+def add_scaled(value: Any, weight: Any, out: Any) -> None:
+    """Add a number times a row to ``out``."""
+    for j in range(out.size):
+        out[j] += value * weight[j]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.device_rollouts import STEPS_BETWEEN_QUESTIONS, collect_trials_on_device
+from agents.device_rollouts import STEPS_AT_ONCE, DeviceRollouts
 from agents.rl2 import RL2Config, RL2Policy, make_env, new_policy, start, train
 from agents.rollouts import collect_trials
 from agents.training_state import read_state, write_state
@@ -45,7 +45,7 @@ def collected(config: RL2Config) -> dict[str, Tensor]:
     policy = new_policy(config).to(env.unwrapped.device if config.device == "cuda" else "cpu")
     noise = policy.action.noise(config.num_envs, torch.Generator().manual_seed(5))
     noise = noise.to(policy.value.weight.device)
-    collect = collect_trials if config.device == "cpu" else collect_trials_on_device
+    collect = collect_trials if config.device == "cpu" else DeviceRollouts()
     trials = collect(
         env,
         # Uncompiled, rows whose trial has ended go on acting on the CPU as they do on the device.
@@ -66,7 +66,7 @@ def test_trials_are_those_of_the_cpu(config: RL2Config) -> None:
     for name, part in expected.items():
         assert trials[name].dtype == part.dtype, name
         torch.testing.assert_close(trials[name], part, msg=name, rtol=1e-5, atol=1e-5)
-    assert len(expected["alive"]) % STEPS_BETWEEN_QUESTIONS  # There was something to leave out.
+    assert len(expected["alive"]) % STEPS_AT_ONCE  # There was something to leave out.
     assert bool((expected["bootstrap"] != 0).any()) == ("max_episode_steps" in config.env_arguments)
 
 
@@ -111,7 +111,7 @@ def test_a_reward_that_is_not_finite_is_told() -> None:
 
     env.step = broken  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="not finite, in row 2"):
-        collect_trials_on_device(
+        DeviceRollouts()(
             env,
             policy.acting(),
             lambda: policy.action.noise(env.num_envs, torch.Generator(policy.value.weight.device)),

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from agents.device_rollouts import STEPS_AT_ONCE, DeviceRollouts
+import agents.networks
+from agents.device_rollouts import STEPS_AT_ONCE, DeviceRollouts, EveryRow
+from agents.graph_steps import CAPTURES, Work, cuda_graph
 from agents.rl2 import RL2Config, RL2Policy, make_env, new_policy, start, train
 from agents.rollouts import collect_trials
 from agents.training_state import read_state, write_state
 from metaenvs.cuda.arrays import device_available
+from metaenvs.cuda.kernels import RowKernel
 
 numba: Any = importlib.import_module("numba")
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
@@ -68,6 +77,125 @@ def test_trials_are_those_of_the_cpu(config: RL2Config) -> None:
         torch.testing.assert_close(trials[name], part, msg=name, rtol=1e-5, atol=1e-5)
     assert len(expected["alive"]) % STEPS_AT_ONCE  # There was something to leave out.
     assert bool((expected["bootstrap"] != 0).any()) == ("max_episode_steps" in config.env_arguments)
+
+
+class Recorder(TorchDispatchMode):
+    """Stands for a CUDA graph where there is none: repeats tensor operations and kernels only.
+
+    Python does not run on a replay: what a step kept on the host would be missed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[Callable[[], None]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        answers = func(*args, **(kwargs or {}))
+
+        def repeat() -> None:
+            again = func(*args, **(kwargs or {}))
+            for old, new in zip(tree_leaves(answers), tree_leaves(again), strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+        self.done.append(repeat)
+        return answers
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
+    """What is captured, in CUDA graphs or in what stands for them."""
+    captured: list[Work] = []
+    device, capture = ("cpu", record) if SIMULATED else ("cuda", cuda_graph)
+
+    def capturing(work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:
+        captured.append(work)
+        return capture(work)
+
+    monkeypatch.setitem(CAPTURES, device, capturing)
+    # As on a GPU: a CPU's compiled loops are no tensor operations.
+    device_sum = partial(functional.embedding_bag, mode="sum")
+    monkeypatch.setattr(agents.networks, "table_sum", device_sum)
+    return captured
+
+
+def record(work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:
+    """Capture: recording does the work, so the first replay has nothing to do."""
+    recorder, launch = Recorder(), RowKernel.launch
+
+    def launched(*arguments: Any) -> None:
+        launch(*arguments)
+        recorder.done.append(lambda: launch(*arguments))
+
+    with pytest.MonkeyPatch.context() as patch, recorder:
+        patch.setattr(RowKernel, "launch", launched)
+        answers = work()
+    replays = 0
+
+    @torch.no_grad()
+    def replay() -> None:
+        nonlocal replays
+        for repeat in recorder.done if replays else ():
+            repeat()
+        replays += 1
+
+    return replay, answers
+
+
+SOON, LATER = [1, 1, 1, 2, 2], [0, 1, 1, 1, 2]
+"""Captures there were after each rollout, by whether the second steps are those of the first."""
+
+
+@pytest.mark.usefixtures("host_tensors")
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(BANDIT, LATER), (WORLD, SOON), (CUT, LATER), (POINTS, LATER)],
+    ids=["bandit", "world", "cut", "points"],
+)
+def test_replayed_steps_are_the_launched_ones(
+    config: RL2Config, expected: list[int], captures: list[Work]
+) -> None:
+    """Bit for bit: the trials, and what becomes of the environment."""
+    arguments = {**config.env_arguments, "n_tasks": 5}
+    config = dataclasses.replace(config, device="cuda", env_arguments=arguments)
+    envs = [make_env(config) for _ in range(2)]
+    policy = new_policy(config).to(envs[0].unwrapped.device)
+    collectors = DeviceRollouts(captured=False), DeviceRollouts()
+    seed: list[int] | None = list(range(config.num_envs))
+    counts = []
+    for rollout in range(5):
+        kept = []
+        for env, collect in zip(envs, collectors, strict=True):
+            generator = torch.Generator(env.unwrapped.device).manual_seed(rollout)
+            trials = collect(
+                env,
+                EveryRow(policy.act),
+                lambda: policy.action.noise(config.num_envs, generator),  # noqa: B023
+                policy.encoder.prepare,
+                policy.memory.start(config.num_envs),
+                seed=seed,
+            )
+            kept.append((vars(trials), env.unwrapped.get_state()))
+        launched, replayed = kept
+        assert set(launched[1]) == set(replayed[1])
+        for name, part in launched[0].items():
+            assert torch.equal(part, replayed[0][name]), (rollout, name)
+        for name, array in launched[1].items():
+            np.testing.assert_array_equal(array, replayed[1][name], err_msg=f"{rollout} {name}")
+        counts.append(len(captures))
+        seed = None
+        # Weights change where they lie. So does a pool of as many tasks, but pins are new.
+        with torch.no_grad():
+            for parameter in policy.parameters():
+                parameter.add_(0.01)
+        for env in envs:
+            rows: Any = env.unwrapped
+            rows.step(torch.zeros_like(trials.actions[0]))  # A step that is no part of it.
+            if rollout == 1:
+                rows.set_pool(rows.pool, [3, 1, 1, 1, 1])
+            if rollout == 2:
+                rows.set_task(rows.pool[:1], mask=np.arange(config.num_envs) == 1)
+    assert counts == expected
 
 
 def parameters(policy: RL2Policy) -> list[Tensor]:

@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import metaenvs.cuda.batch
 from metaenvs import Tasks
-from metaenvs.cuda.arrays import NumPyArrays, TorchArrays, device_available
+from metaenvs.cuda.arrays import device_available
 from metaenvs.cuda.records import RowArray
 from metaenvs.registration import IDS, LOCOMOTION
 
@@ -40,26 +39,13 @@ ROWS = 3
 TOLERANCE = 0.0 if SIMULATED else 1e-9
 
 
-class HostTensors(TorchArrays):
-    """Torch's arrays, on the CPU, with kernels in the simulator."""
-
-    def __init__(self) -> None:
-        super().__init__("cpu")
-
-    def argument(self, array: Any, dtype: npt.DTypeLike | None = None) -> Any:
-        return NumPyArrays().argument(array.numpy(), dtype)
-
-    def stream(self) -> Any:
-        return 0
-
-
 @pytest.fixture(params=["arrays of the device", "torch on the simulator"])
-def arrays(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def arrays(request: Any) -> None:
     """Which library the device's arrays are from."""
     if request.param == "torch on the simulator":
         if not SIMULATED:
             pytest.skip("a GPU has torch's arrays anyway")
-        monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", HostTensors)
+        request.getfixturevalue("host_tensors")
 
 
 def make_both(env_id: str, **arguments: Any) -> tuple[Any, Any]:

@@ -212,6 +212,40 @@ def test_a_step_neither_copies_to_the_host_nor_from_it(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("arrays")
+def test_a_pool_lies_on_the_device_and_another_one_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tasks are drawn from it there: what goes to the device at a reset is a few bytes a row."""
+    cpu, device = make_both(EASY, n_tasks=12, episode_steps=3)
+    library, uploaded = device.unwrapped._batch.arrays, []
+    upload = library.upload
+
+    def count(array: npt.NDArray[Any]) -> Any:
+        uploaded.append(array.nbytes)
+        return upload(array)
+
+    monkeypatch.setattr(library, "upload", count)
+    actions = draw_actions(cpu, 9)
+    pool = cpu.unwrapped.sample_tasks(12)
+    before = device.unwrapped.placement
+    for seed, tasks in enumerate((cpu.unwrapped.pool, pool, pool[:7])):
+        for env in (cpu, device):
+            env.unwrapped.set_pool(tasks, np.arange(1.0, len(tasks) + 1))
+        assert (device.unwrapped.placement is before) == (len(tasks) == 12)
+        size = device.unwrapped._batch.pool.nbytes
+        uploaded.clear()
+        assert_same(device.reset(seed=seed), cpu.reset(seed=seed))
+        uploads = sum(uploaded)
+        assert uploads <= ROWS * 16 < size
+        given = [to_device(device, action) for action in actions]
+        uploaded.clear()
+        for action, there in zip(actions, given, strict=True):
+            assert_same(device.step(there), cpu.step(action))
+        assert not uploaded
+        assert_same(device.unwrapped.get_state(), cpu.unwrapped.get_state())
+
+
+@pytest.mark.usefixtures("arrays")
 def test_what_a_step_returned_is_the_callers() -> None:
     cpu, device = make_both(EASY, trial_inputs="dict", task_in_info=True, episode_steps=4)
     cpu.reset(seed=0)

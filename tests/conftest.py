@@ -5,6 +5,7 @@ A costly test that is not of an id runs with ``--all-ids`` alone. And what tests
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,4 +72,6 @@ class HostTensors(TorchArrays):
 @pytest.fixture
 def host_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a simulated GPU have torch's arrays, as a real one has."""
-    monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", HostTensors)
+    numba: Any = importlib.import_module("numba")
+    if numba.config.ENABLE_CUDASIM:
+        monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", HostTensors)

@@ -202,6 +202,20 @@ def parameters(policy: RL2Policy) -> list[Tensor]:
     return [parameter.detach().cpu() for parameter in policy.parameters()]
 
 
+@pytest.mark.usefixtures("host_tensors")
+def test_a_training_captures_its_rollouts_once(
+    captures: list[Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RL2Policy, "acting", lambda policy: EveryRow(policy.act))
+    config = dataclasses.replace(BANDIT, device="cuda", total_env_steps=120)
+    replayed = train(config)
+    assert len(captures) == 1
+    launched = train(dataclasses.replace(config, cuda_graph=False))
+    assert len(captures) == 1
+    for one, other in zip(parameters(replayed), parameters(launched), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0 if SIMULATED else 1e-6)
+
+
 @pytest.mark.skipif(not SIMULATED, reason="a GPU draws other noise than a CPU")
 def test_an_iteration_of_training_is_that_of_the_cpu() -> None:
     on_cpu, on_device = (

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from agents import rl2
@@ -138,7 +137,7 @@ class _Watch:
         for event in self._profiler.key_averages():
             if not self._on_gpu:
                 seen.append((event.self_cpu_time_total, event.key, event.count))
-            elif event.device_type == DeviceType.CUDA:
+            elif event.device_type.name == "CUDA":
                 seen.append((event.self_device_time_total, event.key, event.count))
         seen.sort(reverse=True)
         return KernelTimes(

@@ -134,6 +134,17 @@ class _Standing:
         own = (self.memory, self.going, self.cut, self.last_memory)
         return [*self.inputs.values(), *self.last_inputs.values(), *own]
 
+    def copy(self) -> _Standing:
+        """The same in tensors of its own, no two of them one."""
+        return _Standing(
+            {name: part.clone() for name, part in self.inputs.items()},
+            self.memory.clone(),
+            self.going.clone(),
+            self.cut.clone(),
+            {name: part.clone() for name, part in self.last_inputs.items()},
+            self.last_memory.clone(),
+        )
+
 
 def _start(inputs: Inputs, memory: Tensor) -> _Standing:
     """Of a trial."""
@@ -162,14 +173,7 @@ class _Steps:
         *,
         captured: bool,
     ) -> None:
-        self.standing = _Standing(
-            {name: part.clone() for name, part in standing.inputs.items()},
-            standing.memory.clone(),
-            standing.going.clone(),
-            standing.cut.clone(),
-            {name: part.clone() for name, part in standing.last_inputs.items()},
-            standing.last_memory.clone(),
-        )
+        self.standing = standing.copy()
         self._env, self._act = env, act
         self._noise = noise.clone()
         self._placement = _placement(env)
@@ -184,14 +188,11 @@ class _Steps:
         noise: Tensor,
     ) -> bool:
         """Whether these steps are what is to be done there."""
-        ours, theirs = ([*own.tensors(), drawn] for own, drawn in (
-            (self.standing, self._noise), (standing, noise)
-        ))  # fmt: skip
         return (
             env is self._env
             and act == self._act
             and _placement(env) is self._placement
-            and [_kind(tensor) for tensor in ours] == [_kind(tensor) for tensor in theirs]
+            and _kinds(self.standing, self._noise) == _kinds(standing, noise)
         )
 
     def begin(self, standing: _Standing) -> None:
@@ -257,8 +258,9 @@ def _placement(env: gym.vector.VectorEnv[Any, Any, Any]) -> object | None:
     return getattr(env.unwrapped, "placement", None)
 
 
-def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.dtype, tensor.device
+def _kinds(standing: _Standing, noise: Tensor) -> list[tuple[Any, ...]]:
+    tensors = [*standing.tensors(), noise]
+    return [(tensor.shape, tensor.dtype, tensor.device) for tensor in tensors]
 
 
 def _everyone(rows: int) -> npt.NDArray[np.bool_]:

@@ -65,7 +65,6 @@ def cuda_batch(effort: Effort) -> list[Row]:
     for size in (min(BATCH_SIZES), max(BATCH_SIZES)):
         times = kernel_times(_step_block(envs[size]))
         rows += kernel_rows(name, f"{NUM_STEPS} steps of {size:,} rows", times)
-    envs.clear()
     return rows + rl2_on_gpu(name, effort)
 
 

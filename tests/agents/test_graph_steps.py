@@ -6,10 +6,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -77,6 +79,40 @@ class MetaTensors(TorchArrays):
         return None
 
 
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Batches on a device that is none: which kernels they launch."""
+    names: list[str] = []
+
+    def row_kernel(template: Any, functions: Any = ()) -> Any:
+        return SimpleNamespace(launch=lambda *arguments: names.append(template.__name__))
+
+    for module in (metaenvs.cuda.batch, metaenvs.cuda.inputs):
+        monkeypatch.setattr(module, "row_kernel", row_kernel)
+    monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", MetaTensors)
+    return names
+
+
+@pytest.mark.parametrize("mode", AutoresetMode, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("inputs", [None, "dict", "flat"])
+@pytest.mark.parametrize("env_id", ["metaenvs/KrazyWorldEasy-v0", "metaenvs/PointCorners-v0"])
+def test_steps_of_an_environment_can_be_captured(
+    env_id: str, inputs: str | None, mode: AutoresetMode, launched: list[str]
+) -> None:
+    env = gym.make_vec(
+        env_id, num_envs=3, device="cuda", autoreset_mode=mode, trial_inputs=inputs,
+        one_hot=inputs != "flat" and "Krazy" in env_id, episodes_per_trial=2, task_in_info=True,
+    )  # fmt: skip
+    env.reset(seed=0)
+    shape = env.action_space.shape
+    dtype = torch.int64 if "Krazy" in env_id else torch.float32
+    actions = torch.zeros(shape or (3,), dtype=dtype, device="meta")
+    launched.clear()
+    with CapturableOnly():
+        env.step(actions)
+    assert launched[0] == "step_rows" and set(launched[1:]) <= {"encode_rows"}
+
+
 WORLD = {"env_id": "metaenvs/KrazyWorldEasy-v0", "env_arguments": {"episode_steps": 7}}
 CONFIGS = {
     "bandit": RL2Config(env_id="metaenvs/ExplorationBandit-v0", device="cuda", num_envs=3),
@@ -91,14 +127,9 @@ CONFIGS = {
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_steps_of_policy_and_environment_can_be_captured(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, launched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of them meets the host: no number is read, none copied; kernels are launched."""
-    launched: list[str] = []
-
-    def row_kernel(template: Any, functions: Any = ()) -> Any:
-        return SimpleNamespace(launch=lambda *arguments: launched.append(template.__name__))
-
     captures: list[Work] = []
 
     def capture(work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:
@@ -108,9 +139,6 @@ def test_steps_of_policy_and_environment_can_be_captured(
         check_capture(work)
         raise InterruptedError  # Without numbers a rollout never ends.
 
-    for module in (metaenvs.cuda.batch, metaenvs.cuda.inputs):
-        monkeypatch.setattr(module, "row_kernel", row_kernel)
-    monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", MetaTensors)
     monkeypatch.setitem(CAPTURES, "meta", capture)
     ask = Tensor.__bool__
     monkeypatch.setattr(Tensor, "__bool__", lambda tensor: True)  # Trials go on.

@@ -50,13 +50,9 @@ class DeviceRollouts:
 
     What was captured is used as long as the environment is the same and has not moved, and the
     policy is equal to the one before: such a policy must read its weights where they lie.
-
-    Args:
-        captured: False launches every kernel of every step anew.
     """
 
-    def __init__(self, *, captured: bool = True) -> None:
-        self._captured = captured
+    def __init__(self) -> None:
         self._steps: _Steps | None = None
 
     def __call__(
@@ -87,7 +83,7 @@ class DeviceRollouts:
         drawn = _draw(noise)
         if self._steps is None or not self._steps.fit(env, act, standing, drawn):
             self._steps = None  # Its graph's memory is free for the next.
-            self._steps = _Steps(env, act, standing, drawn, captured=self._captured)
+            self._steps = _Steps(env, act, standing, drawn)
         steps = self._steps
         steps.begin(standing)
         parts = [steps.take(drawn)]
@@ -161,7 +157,6 @@ class _Steps:
         act: The policy.
         standing: Example of where rows stand.
         noise: Example of what actions are drawn with (steps, rows, ...).
-        captured: Whether a GPU may replay them.
     """
 
     def __init__(
@@ -170,15 +165,13 @@ class _Steps:
         act: Act,
         standing: _Standing,
         noise: Tensor,
-        *,
-        captured: bool,
     ) -> None:
         self.standing = standing.copy()
         self._env, self._act = env, act
         self._noise = noise.clone()
         self._placement = _placement(env)
-        captured = captured and self._placement is not None
-        self._work = GraphSteps(self._play, standing.memory.device, captured=captured)
+        can_be = self._placement is not None
+        self._work = GraphSteps(self._play, standing.memory.device, captured=can_be)
 
     def fit(
         self,

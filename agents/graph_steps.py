@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["CAPTURES", "Capture", "GraphSteps", "Work", "cuda_graph"]
+__all__ = ["CAPTURES", "Capture", "GraphSteps", "Work", "cuda_graph", "kernel_by_kernel"]
 
 Work = Callable[[], dict[str, Tensor]]
 """Takes nothing; reads and writes tensors that stay where they are, and answers fresh ones.
@@ -34,13 +36,25 @@ def cuda_graph(work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:
     except RuntimeError as error:
         raise RuntimeError(
             f"The steps of a rollout could not be captured in a CUDA graph: {error} "
-            "With cuda_graph=False (--no-cuda-graph) they are launched one by one."
+            "With --no-cuda-graph their kernels are launched one by one."
         ) from error
     return graph.replay, answers
 
 
 CAPTURES: dict[str, Capture] = {"cuda": cuda_graph}
 """How work is captured, by the type of the device; elsewhere it is not."""
+
+_CAPTURING = ContextVar("capturing", default=True)
+
+
+@contextmanager
+def kernel_by_kernel() -> Iterator[None]:
+    """Here work that is met for the first time is not captured, then or later."""
+    before = _CAPTURING.set(False)
+    try:
+        yield
+    finally:
+        _CAPTURING.reset(before)
 
 
 class GraphSteps:
@@ -52,12 +66,12 @@ class GraphSteps:
     Args:
         work: What to do.
         device: Where its tensors are.
-        captured: False does it as it stands every time.
+        captured: False does it as it stands every time, as :func:`kernel_by_kernel` has it.
     """
 
     def __init__(self, work: Work, device: torch.device, *, captured: bool = True) -> None:
         self._work = work
-        self._capture = CAPTURES.get(device.type) if captured else None
+        self._capture = CAPTURES.get(device.type) if captured and _CAPTURING.get() else None
         self._compiled = False
         self._replay: Callable[[], None] | None = None
         self._answers: dict[str, Tensor] = {}

@@ -87,8 +87,6 @@ class RL2Config:
     """Global norm that gradients are clipped to."""
     device: str = "cpu"
     """Where the tasks are played and the network is trained: "cpu" or "cuda"."""
-    cuda_graph: bool = True
-    """Whether a GPU's rollouts are captured in a CUDA graph; False launches kernel by kernel."""
 
     def __post_init__(self) -> None:
         last, parts = self.episodes_per_trial - 1, self.num_minibatches
@@ -346,8 +344,7 @@ def train(
     state = state or start(config)
     policy, env = state.module, state.env
     action_generator, batch_generator = state.generators["action"], state.generators["batch"]
-    on_device = DeviceRollouts(captured=config.cuda_graph)
-    collect = collect_trials if config.device == "cpu" else on_device
+    collect = collect_trials if config.device == "cpu" else DeviceRollouts()
     mine = ranks.share(config.num_envs, "num_envs")
     started = time.perf_counter() - state.seconds
 

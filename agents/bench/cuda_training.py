@@ -16,6 +16,7 @@ from agents import rl2
 from agents.bench.rows import Row, measured_row
 from agents.bench.timing import Contender, Effort, interleave
 from agents.bench.training import rl2_iterations
+from agents.graph_steps import kernel_by_kernel
 
 __all__ = [
     "CONFIG", "KernelTimes", "iteration_times", "kernel_rows", "kernel_times", "rl2_on_gpu",
@@ -23,6 +24,11 @@ __all__ = [
 
 CONFIG = rl2.RL2Config(env_id="metaenvs/KrazyWorld-v0", num_envs=4_096, device="cuda")
 CAPTURED, LAUNCHED = "RL², rollouts captured in a CUDA graph", "RL², kernels launched one by one"
+Launching = Callable[[], contextlib.AbstractContextManager[None]]
+LAUNCHING: dict[str, Launching] = {
+    CAPTURED: contextlib.nullcontext,
+    LAUNCHED: kernel_by_kernel,
+}
 SHOWN_KERNELS = 12
 LONGEST_NAME = 60
 
@@ -45,24 +51,27 @@ def rl2_on_gpu(name: str, effort: Effort) -> list[Row]:
         name: The measurement that the rows belong to.
         effort: How long to measure.
     """
-    configs = {
-        label: dataclasses.replace(CONFIG, cuda_graph=captured)
-        for label, captured in ((CAPTURED, True), (LAUNCHED, False))
-    }
     rates = interleave(
         [
-            Contender(label, partial(rl2_iterations, config, effort.iterations))
-            for label, config in configs.items()
+            Contender(label, partial(_turn, launching, effort.iterations))
+            for label, launching in LAUNCHING.items()
         ],
         effort.repeats,
     )
     note = f"{CONFIG.num_envs:,} whole trials an iteration, updates included"
-    rows = [measured_row(name, label, "env steps/s", rates[label], note) for label in configs]
+    rows = [measured_row(name, label, "env steps/s", rates[label], note) for label in LAUNCHING]
     ratio = rates[CAPTURED] / rates[LAUNCHED]
     rows.append(measured_row(name, f"{CAPTURED}: ratio to the other", "times", ratio))
-    for label, config in configs.items():
-        rows += kernel_rows(name, f"iteration of {label}", iteration_times(config))
+    for label, launching in LAUNCHING.items():
+        with launching():
+            times = iteration_times(CONFIG)
+        rows += kernel_rows(name, f"iteration of {label}", times)
     return rows
+
+
+def _turn(launching: Launching, iterations: int) -> tuple[float, float]:
+    with launching():
+        return rl2_iterations(CONFIG, iterations)
 
 
 def kernel_rows(name: str, what: str, times: KernelTimes) -> list[Row]:

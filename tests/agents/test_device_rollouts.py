@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,11 @@ from torch.utils._pytree import tree_leaves
 
 import agents.networks
 from agents.device_rollouts import STEPS_AT_ONCE, DeviceRollouts, EveryRow
-from agents.graph_steps import CAPTURES, Work, cuda_graph
+from agents.graph_steps import CAPTURES, Work, cuda_graph, kernel_by_kernel
 from agents.rl2 import RL2Config, RL2Policy, make_env, new_policy, start, train
 from agents.rollouts import collect_trials
+from agents.runs import RunOptions, create_run
+from agents.training_run import train_run
 from agents.training_state import read_state, write_state
 from metaenvs.cuda.arrays import device_available
 from metaenvs.cuda.kernels import RowKernel
@@ -160,21 +164,22 @@ def test_replayed_steps_are_the_launched_ones(
     config = dataclasses.replace(config, device="cuda", env_arguments=arguments)
     envs = [make_env(config) for _ in range(2)]
     policy = new_policy(config).to(envs[0].unwrapped.device)
-    collectors = DeviceRollouts(captured=False), DeviceRollouts()
+    ways = [(kernel_by_kernel, DeviceRollouts()), (nullcontext, DeviceRollouts())]
     seed: list[int] | None = list(range(config.num_envs))
     counts = []
     for rollout in range(5):
         kept = []
-        for env, collect in zip(envs, collectors, strict=True):
+        for env, (launching, collect) in zip(envs, ways, strict=True):
             generator = torch.Generator(env.unwrapped.device).manual_seed(rollout)
-            trials = collect(
-                env,
-                EveryRow(policy.act),
-                lambda: policy.action.noise(config.num_envs, generator),  # noqa: B023
-                policy.encoder.prepare,
-                policy.memory.start(config.num_envs),
-                seed=seed,
-            )
+            with launching():
+                trials = collect(
+                    env,
+                    EveryRow(policy.act),
+                    lambda: policy.action.noise(config.num_envs, generator),  # noqa: B023
+                    policy.encoder.prepare,
+                    policy.memory.start(config.num_envs),
+                    seed=seed,
+                )
             kept.append((vars(trials), env.unwrapped.get_state()))
         launched, replayed = kept
         assert set(launched[1]) == set(replayed[1])
@@ -210,10 +215,27 @@ def test_a_training_captures_its_rollouts_once(
     config = dataclasses.replace(BANDIT, device="cuda", total_env_steps=120)
     replayed = train(config)
     assert len(captures) == 1
-    launched = train(dataclasses.replace(config, cuda_graph=False))
+    with kernel_by_kernel():
+        launched = train(config)
     assert len(captures) == 1
     for one, other in zip(parameters(replayed), parameters(launched), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0 if SIMULATED else 1e-6)
+
+
+@pytest.mark.usefixtures("host_tensors")
+@pytest.mark.parametrize(("cuda_graph", "expected"), [(True, 1), (False, 0)])
+def test_a_run_says_whether_it_is_captured(
+    cuda_graph: bool,
+    expected: int,
+    captures: list[Work],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RL2Policy, "acting", lambda policy: EveryRow(policy.act))
+    config = dataclasses.replace(BANDIT, device="cuda", total_env_steps=60)
+    create_run(tmp_path / "run", "rl2", config, RunOptions(cuda_graph=cuda_graph))
+    train_run(tmp_path / "run")
+    assert len(captures) == expected
 
 
 @pytest.mark.skipif(not SIMULATED, reason="a GPU draws other noise than a CPU")

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 import metaenvs.cuda.batch
 import metaenvs.cuda.inputs
 from agents.device_rollouts import DeviceRollouts
-from agents.graph_steps import CAPTURES, GraphSteps, Work, cuda_graph
+from agents.graph_steps import CAPTURES, GraphSteps, Work, cuda_graph, kernel_by_kernel
 from agents.rl2 import RL2Config, make_env, new_policy
 from metaenvs.cuda.arrays import TorchArrays
 
@@ -198,8 +198,11 @@ def test_work_is_captured_the_second_time_and_its_answers_are_the_callers(
     answers = [first, *(steps() for _ in range(3))]
     assert captured == [work]
     assert [float(answer["count"]) for answer in answers] == [1, 2, 3, 4] and count == 4
-    again = GraphSteps(work, torch.device("cpu"), captured=False)
+    with kernel_by_kernel():
+        again = GraphSteps(work, torch.device("cpu"))
     assert [float(again()["count"]) for _ in range(3)] == [5, 6, 7]
+    never = GraphSteps(work, torch.device("cpu"), captured=False)
+    assert [float(never()["count"]) for _ in range(2)] == [8, 9]
     assert captured == [work]
 
 
@@ -224,5 +227,5 @@ def test_what_cannot_be_captured_is_told_with_what_to_do(monkeypatch: pytest.Mon
     def work() -> dict[str, Tensor]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    with pytest.raises(RuntimeError, match=r"not permitted.*cuda_graph=False \(--no-cuda-graph\)"):
+    with pytest.raises(RuntimeError, match=r"not permitted.*--no-cuda-graph"):
         cuda_graph(work)

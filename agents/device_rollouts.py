@@ -20,9 +20,9 @@ from torch import Tensor
 from agents.graph_steps import GraphSteps
 from agents.rollouts import Act, Inputs, Noise, Trials
 
-__all__ = ["STEPS_AT_ONCE", "DeviceRollouts", "EveryRow"]
+__all__ = ["STEPS_BETWEEN_QUESTIONS", "DeviceRollouts", "EveryRow"]
 
-STEPS_AT_ONCE = 16
+STEPS_BETWEEN_QUESTIONS = 16
 """Steps after which the host asks whether any trial still goes on, and so waits for the device."""
 
 INPUT = "input/"
@@ -244,7 +244,7 @@ def _play_step(
 
 def _draw(noise: Noise) -> Tensor:
     """The noise of some steps (steps, rows, ...): drawn outside, replays draw none."""
-    return torch.stack([noise() for _ in range(STEPS_AT_ONCE)])
+    return torch.stack([noise() for _ in range(STEPS_BETWEEN_QUESTIONS)])
 
 
 def _placement(env: gym.vector.VectorEnv[Any, Any, Any]) -> object | None:

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import agents.networks
-from agents.device_rollouts import STEPS_AT_ONCE, DeviceRollouts, EveryRow
+from agents.device_rollouts import STEPS_BETWEEN_QUESTIONS, DeviceRollouts, EveryRow
 from agents.graph_steps import CAPTURES, Work, cuda_graph, kernel_by_kernel
 from agents.rl2 import RL2Config, RL2Policy, make_env, new_policy, start, train
 from agents.rollouts import collect_trials
@@ -79,7 +79,7 @@ def test_trials_are_those_of_the_cpu(config: RL2Config) -> None:
     for name, part in expected.items():
         assert trials[name].dtype == part.dtype, name
         torch.testing.assert_close(trials[name], part, msg=name, rtol=1e-5, atol=1e-5)
-    assert len(expected["alive"]) % STEPS_AT_ONCE  # There was something to leave out.
+    assert len(expected["alive"]) % STEPS_BETWEEN_QUESTIONS  # There was something to leave out.
     assert bool((expected["bootstrap"] != 0).any()) == ("max_episode_steps" in config.env_arguments)
 
 

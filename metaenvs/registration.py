@@ -25,6 +25,7 @@ LOCOMOTION_SETTINGS = (
     "RandomParametersHopper", "RandomParametersWalker2d",
     "SparseHalfCheetahVelocity", "SparseAntGoal", "SparseHopperVelocity",
     "SparseWalker2dVelocity", "HFRHalfCheetahVelocity", "HFRAntGoal", "HFRAntVelocity",
+    "HFRAntVelocitySparse", "HFRHalfCheetahHighDim",
     "MetODSAntDirection", "MetODSHalfCheetahDirection",
     "ITTSHalfCheetahVelocity", "ITTSAntVelocity", "RIASwimmer",
 )  # fmt: skip

@@ -379,6 +379,7 @@ GOAL_VALUES = {
     "goal_velocity": [0.05, 3.0],
     "goal_direction": [0.7, 4.0],
     "goal_position": [[0.2, 0.1], [5.0, -4.0]],
+    "goal_weights": np.random.default_rng(0).uniform(-1, 1, (2, 18)),
 }
 """One near and one far, of which sparse goals pay the first alone."""
 
@@ -388,7 +389,7 @@ def test_every_goal_pays_as_on_the_cpu(goal: str, device: str) -> None:
     entry = GOALS[goal].task or "mass_scale"
     ours, theirs = pair(
         "metaenvs/DOMINOHalfCheetah-v0", 2, device, goal=goal, reward=Reward(),
-        vary={entry: (1.0,) if entry != "goal_position" else ((1.0, 1.0),)},
+        vary={entry: (np.ones(np.shape(GOAL_VALUES.get(entry, 0.0))[1:]),)},
     )  # fmt: skip
     tasks = Tasks({entry: np.array(GOAL_VALUES.get(entry, [0.5, 2.0]))})
     for env in (ours, theirs):

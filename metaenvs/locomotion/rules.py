@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaenvs.kernels.random import random_uniform
+from metaenvs.kernels.random import random_normal, random_uniform
 from metaenvs.kernels.row_function import row_function
 from metaenvs.locomotion.physics import apply_task, settle, simulate
 
@@ -22,8 +22,6 @@ FORWARD, DIRECTION, VELOCITY, POSITION, POSITION_OR_START, STATE = 0, 1, 2, 3, 4
 UNIFORM, POWER, RADIUS_SQUARED, ANGLE = 0, 1, 2, 3
 """How a component of a task follows from a number u that is uniform in a box: u itself; a power
 of a base; and two that come in pairs, a point of the plane in polar coordinates."""
-
-TWO_PI = 2.0 * math.pi
 
 
 @row_function(inline=False)
@@ -49,12 +47,10 @@ def draw_task(parameters: Any, task: Any, state: Any, key: Any) -> None:
 
 @row_function(inline=False)
 def random_noise(key: Any, counter: Any, normal: Any) -> Any:
-    """Standard normal (Box and Muller), or uniform on [-1, 1): draws ``counter`` and the next."""
-    uniform = random_uniform(key, counter)
-    if not normal:
-        return 2.0 * uniform - 1.0
-    radius = math.sqrt(-2.0 * math.log(1.0 - uniform))
-    return radius * math.cos(TWO_PI * random_uniform(key, counter + 1))
+    """Standard normal, or uniform on [-1, 1): draws ``counter`` and the next."""
+    if normal:
+        return random_normal(key, counter)
+    return 2.0 * random_uniform(key, counter) - 1.0
 
 
 @row_function(inline=False)

@@ -20,7 +20,10 @@ from metaenvs.cuda.kernels import bind_for_device
 from metaenvs.registration import IDS, LOCOMOTION
 
 HOPPER = (9, 0)
-FLOATING = {"metaenvs/PointCorners-v0", "metaenvs/TabularMDP-v0"}
+FLOATING = {
+    f"metaenvs/{name}-v0"
+    for name in ("PointCorners", "DecoyCorners", "PointWindSparse", "TabularMDP")
+}
 """Families in whose kernels products are added: a GPU rounds such a pair once, a CPU twice."""
 ONE_OF_EACH = {
     entry_point: env_id

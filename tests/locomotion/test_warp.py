@@ -125,9 +125,12 @@ def test_rows_step_as_mujoco_steps_them(robot: str, device: str) -> None:
 
     How fast errors grow is measured: in a third batch, MuJoCo's own states are rounded to float32
     before every step. Rounding all that is computed in a step, and not its start alone, comes to
-    up to 40 times as much on these robots; 100 times is allowed.
+    up to 40 times as much on these robots; 100 times is allowed. A reward may differ by what two
+    such positions can change a velocity by, and by what the contact forces themselves cost.
     """
     ours, theirs = varied(robot, 6, device)
+    model = load_model(ROBOTS[robot].model_file)
+    duration = ROBOTS[robot].frame_skip * model.opt.timestep
     rounded, _ = varied(robot, 6, device)
     for env in (ours, rounded, theirs):
         env.reset(seed=0)
@@ -147,9 +150,17 @@ def test_rows_step_as_mujoco_steps_them(robot: str, device: str) -> None:
         want, near, have = (env.unwrapped.get_state() for env in (ours, rounded, theirs))
         growth = max(growth, np.abs(near["states/positions"] - want["states/positions"]).max())
         error = np.abs(have["states/positions"] - want["states/positions"]).max()
-        assert error < 1e-6 + 100 * growth
+        allowed = 1e-6 + 100 * growth
+        assert error < allowed
         assert error < 0.01
-        np.testing.assert_allclose(on_host(got[1]), expected[1], rtol=0, atol=1e-4 + 1e4 * growth)
+        squares = [
+            np.square(np.clip(state["states/contact_forces"], -1, 1)).sum(1)
+            for state in (have, want)
+        ]
+        contacts = EVERY_COST.contact_weight * np.abs(squares[0] - squares[1])
+        assert (
+            np.abs(on_host(got[1]) - expected[1]) < 2 * allowed / duration + contacts + 1e-9
+        ).all()
         touched |= want["states/contact_forces"].any(1)
     assert touched.any() or robot == "swimmer"
 

@@ -53,8 +53,8 @@ class LocomotionEnv(ArrayEnv):
     | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards and changed dynamics, DRaT's problem (its own tasks are not published: HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
     | `HFRHalfCheetahVelocity`, `HFRAntGoal` | HFR's sparse-reward experiments with the authors' lists of tasks, Ant with PEARL's gears (30) | velocity; place on a half circle of 2 m | train (100), test (30) |
     | `HFRAntVelocity` | HFR's dense-reward experiment, alike | velocity | train (150), test (30) |
-    | `HFRAntVelocitySparse` | its sibling in HFR's code, for which no configuration is published: the other's numbers of tasks | velocity | train (150), test (30) |
-    | `HFRHalfCheetahHighDim` | HFR's experiment with many rewards, with the authors' list of tasks | 18 weights of the state | train (100), test (30) |
+    | `HFRAntVelocitySparse` | HFR's `ant-vel-sparse`, for which no configuration is published: numbers of tasks are `HFRAntVelocity`'s | velocity | train (150), test (30) |
+    | `HFRHalfCheetahHighDim` | HFR's `cheetah-highdim`, with the authors' list of tasks | 18 weights of the state | train (100), test (30) |
     | `RIASwimmer` | RIA's swimmer but for its damping, of which Gymnasium's model has none | mass | train, moderate, extreme |
 
     ## Action Space

@@ -165,11 +165,11 @@ class OuterPass:
     """Of the adapted policies, on the outer episodes."""
 
     @staticmethod
-    def of(policy: MAMLPolicy, path: Path, batch: MetaBatch) -> OuterPass:
-        """From the inner steps of these tasks."""
-        return OuterPass(
-            policy, path, batch, ForwardPass(policy, path[-1].after, batch.outer.features)
-        )
+    def of(policy: MAMLPolicy, path: Path, batch: MetaBatch, *, acted: bool = False) -> OuterPass:
+        """From the inner steps of these tasks; ``acted`` says that what they led to collected."""
+        known = batch.outer.known_pass if acted else None
+        passed = ForwardPass(policy, path[-1].after, batch.outer.features, known)
+        return OuterPass(policy, path, batch, passed)
 
     def objective(self) -> tuple[Tensor, Tensor]:
         """As :func:`outer_objective`."""
@@ -244,7 +244,8 @@ def update(
 
         def of_chunk(number: int, first: bool = epoch == 0) -> Vector:
             path = paths[number] if first else adapt_again(policy, parts[number])
-            slopes, told = OuterPass.of(policy, path, parts[number]).gradient()
+            passed = OuterPass.of(policy, path, parts[number], acted=first)
+            slopes, told = passed.gradient()
             return [told, *slopes]
 
         shares = for_each(of_chunk, len(parts), threads)
@@ -270,7 +271,7 @@ def _trust_region_update(
     numbers = len(parts)
 
     def start(number: int) -> tuple[Vector, Tensor, OuterPass]:
-        passed = OuterPass.of(policy, paths[number], parts[number])
+        passed = OuterPass.of(policy, paths[number], parts[number], acted=True)
         return *passed.gradient(), passed
 
     started = for_each(start, numbers, threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from agents.linear_baseline import fit_values
 from agents.maml_config import MAMLConfig
 from agents.task_network import ForwardPass, Slopes
 from agents.task_policy import Parameters, TaskPolicy
+from agents.task_record import StepMemory
 from agents.task_rollouts import Episodes, collect_episodes
 from agents.threads import in_threads
 from metaenvs import Tasks
@@ -136,7 +137,12 @@ class InnerStep:
 
 
 def inner_step(
-    policy: MAMLPolicy, parameters: Parameters, episodes: Episodes, advantages: Tensor
+    policy: MAMLPolicy,
+    parameters: Parameters,
+    episodes: Episodes,
+    advantages: Tensor,
+    *,
+    acted: bool = False,
 ) -> InnerStep:
     """One inner step of each task, on its own episodes (Finn et al. 2017, algorithm 3, line 7).
 
@@ -147,9 +153,11 @@ def inner_step(
         parameters: Of each task (tasks, ...).
         episodes: Collected with these, or with what they were before the outer epochs.
         advantages: (tasks, rollouts, time).
+        acted: Whether it was these that collected: what they gave is then known.
     """
     config = policy.config
-    passed = ForwardPass(policy, parameters, episodes.features)
+    known = episodes.known_pass if acted else None
+    passed = ForwardPass(policy, parameters, episodes.features, known)
     with torch.enable_grad():
         log_probabilities = policy.distribution.log_probabilities(passed.outputs, episodes.actions)
         per_episode = surrogate(
@@ -222,12 +230,13 @@ def sample(
     tasks: Tasks,
     generator: torch.Generator,
     threads: int = 1,
+    memory: Sequence[StepMemory] | None = None,
 ) -> tuple[MetaBatch, list[Path]]:
     """Collect, adapt, and collect again, with this rank's share of the tasks.
 
-    Answers the paths of all chunks of tasks too.
-
-    These keep what derivatives need: the first outer step need not adapt again.
+    Answers the paths of all chunks of tasks too: these keep what derivatives need, and the first
+    outer step need not adapt again. ``memory``, where given, has an entry for each rollout; the
+    batch that was collected with it before is no more.
     """
     config = policy.config
     mine = ranks.share(config.num_tasks, "num_tasks")
@@ -243,21 +252,27 @@ def sample(
     def advance(number: int) -> None:
         chunk = chunks[number]
         before = {name: value[chunk] for name, value in current.items()}
+        episodes = inner[-1].of_tasks(chunk)
         paths[number].append(
-            inner_step(policy, before, inner[-1].of_tasks(chunk), advantages[-1][chunk])
+            inner_step(policy, before, episodes, advantages[-1][chunk], acted=True)
         )
+
+    def collect(phase: int) -> Episodes:
+        return collect_episodes(
+            env, policy, current, noise, tasks=tasks if phase == 0 else None, threads=threads,
+            memory=None if memory is None else memory[phase],
+        )  # fmt: skip
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):
-        pinned = tasks if step == 0 else None
-        inner.append(collect_episodes(env, policy, current, noise, tasks=pinned))
+        inner.append(collect(step))
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
             chunks = chunks_of(inner[0], config.steps_per_chunk)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
-    outer = collect_episodes(env, policy, current, noise)
+    outer = collect(config.inner_steps)
     return meta_batch(inner, advantages, outer, config, chunks), paths
 
 

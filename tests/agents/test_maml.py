@@ -107,7 +107,7 @@ def test_standardised_advantages_leave_the_correction_alive(scale: str) -> None:
 def bandit_episodes(policy: maml.MAMLPolicy, arm: int, reward: float, outputs: Tensor) -> Episodes:
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     return lay_out_steps(
-        policy, one[..., None], torch.full((1, 1, 1), arm), outputs.detach()[:, None],
+        policy, [one[..., None]], torch.full((1, 1, 1), arm), outputs.detach()[:, None],
         reward * one, torch.ones(1, 1, 1, dtype=torch.bool),
     )  # fmt: skip
 
@@ -251,8 +251,9 @@ def in_double(batch: maml_inner.MetaBatch, config: MAMLConfig) -> maml_inner.Met
 
     def double(episodes: Episodes) -> Episodes:
         parts = vars(episodes)
-        floats = ("features", "outputs", "log_probabilities", "rewards")
+        floats = ("outputs", "log_probabilities", "rewards")
         changed = {name: parts[name].double() for name in floats}
+        changed["read"] = [part.double() for part in episodes.read]
         if parts["actions"].is_floating_point():
             changed["actions"] = parts["actions"].double()
         return dataclasses.replace(episodes, **changed)

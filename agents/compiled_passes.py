@@ -1,0 +1,89 @@
+"""The functions of :mod:`agents.network_passes` on a CPU, compiled, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents import task_kernels
+from agents.recurrent_kernels import BLOCK
+
+__all__ = ["backward", "backward_change", "serves", "tangent"]
+
+
+def serves(rows: Tensor) -> bool:
+    """Whether these functions are for networks that read this (tasks, rows, width)."""
+    fits = rows.device.type == "cpu" and rows.dtype == torch.float32
+    return fits and rows.shape[1] >= BLOCK
+
+
+def backward(
+    read: Sequence[Tensor], weights: Sequence[Tensor], delta: Tensor
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.backward`."""
+    deltas = [*_like_rows(read[0], weights[:-1]), delta.contiguous()]
+    of_weights, of_biases = _zeros(weights)
+    task_kernels.backward(
+        _arrays(read), _transposed(weights), _arrays(deltas), _arrays(of_weights),
+        _arrays(of_biases),
+    )  # fmt: skip
+    return deltas, of_weights, [part[:, None] for part in of_biases]
+
+
+def tangent(
+    read: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    change: Sequence[Tensor],
+    change_of_biases: Sequence[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.tangent`."""
+    sums, units = _like_rows(read[0], weights), _like_rows(read[0], weights[:-1])
+    task_kernels.tangent(
+        _arrays(read), _arrays(weights), _arrays(change),
+        _arrays([part[:, 0] for part in change_of_biases]), _arrays(sums), _arrays(units),
+    )  # fmt: skip
+    return sums, units
+
+
+def backward_change(
+    read: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    change: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    curved: Tensor,
+    sums: Sequence[Tensor],
+    units: Sequence[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.backward_change`."""
+    of_weights, of_biases = _zeros(weights)
+    block = task_kernels.ROWS + BLOCK
+    scratch = tuple(np.empty((block, weight.shape[2]), np.float32) for weight in weights)
+    task_kernels.backward_change(
+        _arrays(read), _transposed(weights), _transposed(change), _arrays(deltas),
+        curved.contiguous().numpy(), _arrays(sums), _arrays(units), _arrays(of_weights),
+        _arrays(of_biases), scratch,
+    )  # fmt: skip
+    return of_weights, [part[:, None] for part in of_biases]
+
+
+def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+
+
+def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
+    return _arrays([weight.mT for weight in weights])
+
+
+def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Memory for what layers give."""
+    return [rows.new_empty(*rows.shape[:2], weight.shape[2]) for weight in weights]
+
+
+def _zeros(weights: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Memory for gradients by weights and by biases (tasks, next width)."""
+    of_weights = [torch.zeros(weight.shape) for weight in weights]
+    return of_weights, [weight.new_zeros(len(weight), weight.shape[2]) for weight in weights]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents import task_kernels
 from agents.recurrent_kernels import BLOCK
+from agents.recycled_memory import recycled
 
 __all__ = ["backward", "backward_change", "serves", "tangent"]
 
@@ -80,7 +81,7 @@ def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
 
 def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """Memory for what layers give."""
-    return [rows.new_empty(*rows.shape[:2], weight.shape[2]) for weight in weights]
+    return [recycled(*rows.shape[:2], weight.shape[2]) for weight in weights]
 
 
 def _zeros(weights: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

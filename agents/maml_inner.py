@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,6 @@ from agents.linear_baseline import fit_values
 from agents.maml_config import MAMLConfig
 from agents.task_network import ForwardPass, Slopes
 from agents.task_policy import Parameters, TaskPolicy
-from agents.task_record import StepMemory
 from agents.task_rollouts import Episodes, collect_episodes
 from agents.threads import in_threads
 from metaenvs import Tasks
@@ -230,13 +229,11 @@ def sample(
     tasks: Tasks,
     generator: torch.Generator,
     threads: int = 1,
-    memory: Sequence[StepMemory] | None = None,
 ) -> tuple[MetaBatch, list[Path]]:
     """Collect, adapt, and collect again, with this rank's share of the tasks.
 
     Answers the paths of all chunks of tasks too: these keep what derivatives need, and the first
-    outer step need not adapt again. ``memory``, where given, has an entry for each rollout; the
-    batch that was collected with it before is no more.
+    outer step need not adapt again.
     """
     config = policy.config
     mine = ranks.share(config.num_tasks, "num_tasks")
@@ -258,10 +255,8 @@ def sample(
         )
 
     def collect(phase: int) -> Episodes:
-        return collect_episodes(
-            env, policy, current, noise, tasks=tasks if phase == 0 else None, threads=threads,
-            memory=None if memory is None else memory[phase],
-        )  # fmt: skip
+        pinned = tasks if phase == 0 else None
+        return collect_episodes(env, policy, current, noise, tasks=pinned, threads=threads)
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):

@@ -12,15 +12,11 @@ from torch import Tensor
 
 from agents import task_kernels
 from agents.recurrent_kernels import BLOCK
+from agents.recycled_memory import recycled
 from agents.task_policy import Parameters, TaskPolicy
 from metaenvs.kernels.compile import num_threads, run_threaded, threads_available
 
-__all__ = ["NetworkRecord", "StepMemory"]
-
-StepMemory = dict[int, Tensor]
-"""What a record is kept in, by the number of the layer that it goes into. Whoever passes the same
-again gives up what was kept there: pages that were written before need not be cleared by the
-system, which takes longer than the arithmetic."""
+__all__ = ["NetworkRecord"]
 
 PADDED = 8
 """The last layer is computed with a multiple of so many numbers: the products are as fast."""
@@ -38,7 +34,6 @@ class NetworkRecord:
         rollouts: Rows of each task.
         expected_steps: Memory is taken for so many; if there are more, for twice as many.
         threads: How many a step uses; they change nothing in the result.
-        memory: Used, and filled, where it is given.
     """
 
     def __init__(
@@ -48,7 +43,6 @@ class NetworkRecord:
         rollouts: int,
         expected_steps: int,
         threads: int = 1,
-        memory: StepMemory | None = None,
     ) -> None:
         # Views of one initialisation: its rows are one product, of whatever task they are.
         self._shared = all(value.stride(0) == 0 for value in parameters.values())
@@ -57,22 +51,12 @@ class NetworkRecord:
         widths = [parameters[f"weight_{number}"].shape[1] for number in range(policy.num_layers)]
         like = parameters["weight_0"]
         shape = (len(like), rollouts, expected_steps)
-        self._memory: StepMemory = {} if memory is None else memory
-        for number, width in enumerate([*widths, policy.num_means]):
-            kept = self._memory.get(number)
-            if kept is None or kept.shape[:2] != shape[:2] or kept.shape[2] < expected_steps:
-                self._memory[number] = _memory_like(like, (*shape, width))
+        *self._read, self._means = (
+            _memory_like(like, (*shape, width)) for width in (*widths, policy.num_means)
+        )
         compiled = like.device.type == "cpu" and like.dtype == torch.float32 and rollouts >= BLOCK
         self._compiled = self._bind() if compiled else None
         self._length = 0
-
-    @property
-    def _read(self) -> list[Tensor]:
-        return [self._memory[number] for number in range(self._policy.num_layers)]
-
-    @property
-    def _means(self) -> Tensor:
-        return self._memory[self._policy.num_layers]
 
     def step(self, features: Tensor) -> Tensor:
         """The next step of all rows.
@@ -140,14 +124,14 @@ class NetworkRecord:
 
     def _grow(self) -> None:
         """Twice the memory, and what has been kept."""
-        for number, part in self._memory.items():
-            self._memory[number] = torch.cat([part, torch.empty_like(part)], 2)
+        *self._read, self._means = (
+            torch.cat([part, torch.empty_like(part)], 2) for part in (*self._read, self._means)
+        )
         self._compiled = self._compiled and self._bind()
 
 
 def _memory_like(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Uninitialised memory of a tensor's kind and place."""
-    if tensor.device.type != "cpu":
-        return tensor.new_empty(shape)
-    # NumPy asks the system for large pages, of which a thousandth as many are cleared one by one.
-    return torch.from_numpy(np.empty(shape, tensor.detach().numpy().dtype))
+    if tensor.device.type == "cpu" and tensor.dtype == torch.float32:
+        return recycled(*shape)
+    return tensor.new_empty(shape)

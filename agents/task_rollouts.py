@@ -16,7 +16,7 @@ from agents import ranks
 from agents.device_rollouts import STEPS_BETWEEN_QUESTIONS
 from agents.rollouts import Noise
 from agents.task_policy import Parameters, TaskPolicy
-from agents.task_record import NetworkRecord, StepMemory
+from agents.task_record import NetworkRecord
 from metaenvs import Tasks
 
 __all__ = ["Episodes", "collect_episodes", "lay_out_steps"]
@@ -100,9 +100,9 @@ class Episodes:
     def of_tasks(self, tasks: slice) -> Episodes:
         """The episodes of some tasks."""
         return Episodes(
-            [part[tasks] for part in self.read], self.actions[tasks], self.outputs[tasks], self.valid[tasks],
-            self.log_probabilities[tasks], self.rewards[tasks], self.mask[tasks],
-            None if self.slots is None else self.slots[tasks],
+            [part[tasks] for part in self.read], self.actions[tasks], self.outputs[tasks],
+            self.valid[tasks], self.log_probabilities[tasks], self.rewards[tasks],
+            self.mask[tasks], None if self.slots is None else self.slots[tasks],
         )  # fmt: skip
 
 
@@ -163,7 +163,6 @@ def collect_episodes(
     *,
     tasks: Tasks | None = None,
     threads: int = 1,
-    memory: StepMemory | None = None,
 ) -> Episodes:
     """Reset every row and play one episode of it.
 
@@ -178,7 +177,6 @@ def collect_episodes(
         noise: Of its actions (tasks, rollouts, ...).
         tasks: What the tasks become (tasks,), from this reset on; None keeps those pinned.
         threads: How many the network uses on a CPU; they change nothing in the result.
-        memory: Of an earlier rollout, whose episodes are then no more.
 
     Returns:
         One episode of each row.
@@ -193,7 +191,7 @@ def collect_episodes(
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
     limit = getattr(env.unwrapped, "episode_steps", None)
     expected_steps = min(limit or MANY_STEPS, MANY_STEPS)
-    record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads, memory)
+    record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads)
     deviations = None
     if "log_deviation" in parameters:
         deviations = parameters["log_deviation"].exp()[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -263,7 +264,7 @@ def sample(
         inner.append(collect(step))
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
-            chunks = chunks_of(inner[0], config.steps_per_chunk)
+            chunks = chunks_of(inner[0], config)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
@@ -299,11 +300,19 @@ def meta_batch(
     return MetaBatch(inner, advantages, outer, outer_advantages, returns, baseline, chunks)
 
 
-def chunks_of(episodes: Episodes, steps_per_chunk: int) -> list[slice]:
-    """The tasks of each program: as many as have so many steps together, and one at least."""
+def chunks_of(episodes: Episodes, config: MAMLConfig) -> list[slice]:
+    """The tasks of each program.
+
+    On a CPU as many as have ``steps_per_chunk`` steps together, and one at least. On a GPU all, or
+    those whose curvature TRPO takes and the rest.
+    """
     num_tasks, steps = episodes.valid.shape
-    size = max(1, steps_per_chunk // steps)
-    return [slice(start, min(start + size, num_tasks)) for start in range(0, num_tasks, size)]
+    size = max(1, config.steps_per_chunk // steps)
+    starts = range(0, num_tasks, size)
+    if config.device != "cpu":
+        curved = config.curved_tasks if config.outer == "trpo" else num_tasks
+        starts = range(0, num_tasks, curved)[:2]
+    return [slice(start, end) for start, end in itertools.pairwise([*starts, num_tasks])]
 
 
 def for_each(function: Callable[[int], Any], number: int, threads: int) -> list[Any]:

@@ -19,7 +19,7 @@ MOST_KEPT = 2**28
 """Numbers in blocks that wait for use, at most: a gigabyte."""
 
 _waiting: list[Block] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # garbage may be collected, and blocks left, while it is held
 
 
 def recycled(*shape: int) -> Tensor:

@@ -61,8 +61,8 @@ class ForwardPass:
         """The gradient by the parameters, from that by the outputs (tasks, n, outputs)."""
         policy = self._policy
         delta = gradient[..., : policy.num_means]
-        deltas, *of_layers = self._passes.backward(self._read, self._weights, delta)
-        return Slopes(self, deltas, self._unscaled(*of_layers, gradient))
+        deltas, of_weights, of_biases = self._passes.backward(self._read, self._weights, delta)
+        return Slopes(self, deltas, self._unscaled(of_weights, of_biases, gradient))
 
     @torch.no_grad()
     def tangent(self, direction: Parameters) -> Tensor:
@@ -118,8 +118,8 @@ class Slopes:
         # The Hessian by the outputs is symmetric: the product is a gradient.
         (curved,) = torch.autograd.grad(gradient, passed.outputs, outputs, retain_graph=True)
         with torch.no_grad():
-            of_layers = passed._passes.backward_change(
+            of_weights, of_biases = passed._passes.backward_change(
                 passed._read, passed._weights, passed._layers(scaled)[0], self._deltas,
                 curved[..., : policy.num_means], sums, units,
             )  # fmt: skip
-            return passed._unscaled(*of_layers, curved)
+            return passed._unscaled(of_weights, of_biases, curved)

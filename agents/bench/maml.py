@@ -14,6 +14,7 @@ from agents.allocator import keep_freed_memory
 from agents.bench.rows import Row, measured_row
 from agents.bench.timing import Effort
 from agents.maml_inner import sample
+from agents.maml_outer import update
 from agents.task_rollouts import collect_episodes
 
 __all__ = ["arithmetic_of", "maml_iterations"]
@@ -97,7 +98,7 @@ def _iterations(
         tasks = family.sample_tasks(config.num_tasks)
         batch, paths = sample(env, policy, tasks, generator, threads)
         times.append(time.perf_counter())
-        maml.update(policy, optimiser, batch, paths, threads)
+        update(policy, optimiser, batch, paths, threads)
         times.append(time.perf_counter())
         acted, sampled, _, updated = np.diff(times).tolist()
         acting.append(acted)

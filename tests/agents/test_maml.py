@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import maml, maml_inner
+from agents import maml, maml_inner, maml_outer
 from agents.estimators.inner_updates import inner_update
 from agents.estimators.surrogate import surrogate
-from agents.maml import MAMLConfig, OuterPass, new_policy, outer_objective, train
+from agents.maml import MAMLConfig, new_policy, train
 from agents.maml_inner import adapt_again, meta_batch, sample
+from agents.maml_outer import OuterPass, outer_objective
 from agents.task_rollouts import Episodes, lay_out_steps
 from agents.trpo import TrustRegion
 
@@ -80,7 +81,9 @@ def test_no_correction_is_maml_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert not same(without, corrected)
     # The term taken away, all else as with it.
     monkeypatch.setattr(
-        maml, "sampling_correction", lambda ratios, returns, **kwargs: torch.zeros_like(returns)
+        maml_outer,
+        "sampling_correction",
+        lambda ratios, returns, **kwargs: torch.zeros_like(returns),
     )
     assert same(without, parameters(dataclasses.replace(BANDIT, correction_weight=1.0)))
 

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-NEED_A_DEVICE = ("cuda/test_device_rows.py", "agents/test_device_rollouts.py")
+NEED_A_DEVICE = (
+    "cuda/test_device_rows.py",
+    "agents/test_device_rollouts.py",
+    "agents/test_device_maml.py",
+)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda")

@@ -79,6 +79,15 @@ def _add_outer(left: Any, right: Any, out: Any) -> None:
 
 
 @numba.njit(**_FUSED)
+def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
+    """Of a layer; where that narrows, ``out`` is transposed: the inner loop is the long one."""
+    if delta.shape[1] < rows.shape[1]:
+        _add_outer(delta, rows, out)
+    else:
+        _add_outer(rows, delta, out)
+
+
+@numba.njit(**_FUSED)
 def _add_sum(rows: Any, out: Any) -> None:
     for k in range(rows.shape[0]):
         row = rows[k]
@@ -140,7 +149,7 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
         transposed: Weights (tasks, next width, width).
         deltas: The gradient by each layer's sums (tasks, rows, next width): the last is given, the
             others are written.
-        of_weights: Zeros; written.
+        of_weights: Zeros; written: of a layer that narrows transposed.
         of_biases: Zeros; written.
     """
     num_tasks, num_rows = deltas[0].shape[:2]
@@ -150,7 +159,7 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
             end = _end_of_block(first, num_rows)
             for layer in range(len(read) - 1, -1, -1):
                 delta, rows = deltas[layer][task, first:end], read[layer][task, first:end]
-                _add_outer(rows, delta, of_weights[layer][task])
+                _add_weight_gradient(rows, delta, of_weights[layer][task])
                 _add_sum(delta, of_biases[layer][task])
                 if layer > 0:
                     before = deltas[layer - 1][task, first:end]
@@ -219,7 +228,7 @@ def backward_change(
         curved: How the gradient by the outputs changes (tasks, rows, outputs).
         sums: As :func:`tangent` left them.
         units: The same.
-        of_weights: Zeros; written: changes of the gradient by weights.
+        of_weights: Zeros; written: changes of the gradient by weights, as there.
         of_biases: The same by biases.
         scratch: Of each layer (ROWS + 4, next width).
     """
@@ -232,11 +241,13 @@ def backward_change(
                 _copy(curved[task, row], scratch[-1][row - first])
             for layer in range(len(read) - 1, -1, -1):
                 now, rows = scratch[layer][: end - first], read[layer][task, first:end]
-                _add_outer(rows, now, of_weights[layer][task])
+                _add_weight_gradient(rows, now, of_weights[layer][task])
                 _add_sum(now, of_biases[layer][task])
                 if layer > 0:
                     delta = deltas[layer][task, first:end]
-                    _add_outer(units[layer - 1][task, first:end], delta, of_weights[layer][task])
+                    _add_weight_gradient(
+                        units[layer - 1][task, first:end], delta, of_weights[layer][task]
+                    )
                     for block in range(0, end - first, BLOCK):
                         at = min(block, end - first - BLOCK)
                         out = scratch[layer - 1][at : at + BLOCK]

@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from agents import task_kernels
+from agents.compiled_passes import padded
 from agents.recurrent_kernels import BLOCK
 from agents.recycled_memory import recycled
 from agents.task_policy import Parameters, TaskPolicy
 from metaenvs.kernels.compile import num_threads, run_threaded, threads_available
 
 __all__ = ["NetworkRecord"]
-
-PADDED = 8
-"""The last layer is computed with a multiple of so many numbers: the products are as fast."""
 
 
 class NetworkRecord:
@@ -104,9 +102,8 @@ class NetworkRecord:
         layers = range(self._policy.num_layers)
         weights = [self._scaled[f"weight_{layer}"].detach() for layer in layers]
         biases = [self._scaled[f"bias_{layer}"].detach()[:, 0] for layer in layers]
-        padding = -weights[-1].shape[2] % PADDED
         for parts in (weights, biases):
-            parts[-1] = torch.nn.functional.pad(parts[-1], (0, padding))
+            parts[-1] = padded(parts[-1])
         threaded = threads_available() and min(self._threads, num_threads()) > 1
         workers = min(self._threads, len(self._means)) if threaded else 1
         scratch = tuple(np.empty((workers, BLOCK, bias.shape[1]), np.float32) for bias in biases)

@@ -84,9 +84,9 @@ class MAMLConfig:
     """Widths of the layers of tanh units (Finn et al.: 100, 100)."""
     initial_deviation: float = 1.0
     """Of a Gaussian policy's actions."""
-    steps_per_chunk: int = 4000
-    """Tasks are updated together until they have so many steps of one phase, so that threads share
-    them; on a GPU all are. It changes rounding only."""
+    steps_per_chunk: int = 20_000
+    """Tasks are updated together until they have so many steps of one phase, or the threads have
+    work; on a GPU all are. It changes rounding only."""
     episodes_per_trial: int = 21
     """Episodes when evaluated: all but the last are divided among the inner steps."""
     device: str = "cpu"

@@ -264,7 +264,7 @@ def sample(
         inner.append(collect(step))
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
-            chunks = chunks_of(inner[0], config)
+            chunks = chunks_of(inner[0], config, threads)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
@@ -300,18 +300,20 @@ def meta_batch(
     return MetaBatch(inner, advantages, outer, outer_advantages, returns, baseline, chunks)
 
 
-def chunks_of(episodes: Episodes, config: MAMLConfig) -> list[slice]:
+def chunks_of(episodes: Episodes, config: MAMLConfig, threads: int = 1) -> list[slice]:
     """The tasks of each program.
 
-    On a CPU as many as have ``steps_per_chunk`` steps together, and one at least. On a GPU all, or
-    those whose curvature TRPO takes and the rest.
+    On a CPU they are so many that no thread is idle, and each has ``steps_per_chunk`` steps at
+    most, or one task. On a GPU there is one, or one of the tasks whose curvature TRPO takes and one
+    of the rest.
     """
     num_tasks, steps = episodes.valid.shape
-    size = max(1, config.steps_per_chunk // steps)
-    starts = range(0, num_tasks, size)
-    if config.device != "cpu":
-        curved = config.curved_tasks if config.outer == "trpo" else num_tasks
-        starts = range(0, num_tasks, curved)[:2]
+    if config.device == "cpu":
+        size = min(max(1, config.steps_per_chunk // steps), -(-num_tasks // threads))
+        starts = range(0, num_tasks, size)
+    else:
+        first = config.curved_tasks if config.outer == "trpo" else num_tasks
+        starts = range(0, num_tasks, first)[:2]
     return [slice(start, end) for start, end in itertools.pairwise([*starts, num_tasks])]
 
 

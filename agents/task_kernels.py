@@ -137,7 +137,7 @@ def _forward_step(
                                 means[task, first + i, step, j] = sums[i, j]
 
 
-def _renamed(function: FunctionType, name: str) -> FunctionType:
+def _renamed(function: Any, name: str) -> FunctionType:
     """A copy: Numba tells what it keeps on the disk apart by name, not by options."""
     copy = FunctionType(function.__code__, function.__globals__, name)
     copy.__qualname__ = name

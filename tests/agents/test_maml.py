@@ -14,7 +14,7 @@ from agents import maml, maml_inner, maml_outer
 from agents.estimators.inner_updates import inner_update
 from agents.estimators.surrogate import surrogate
 from agents.maml import MAMLConfig, new_policy, train
-from agents.maml_inner import adapt_again, meta_batch, sample
+from agents.maml_inner import adapt_again, chunks_of, meta_batch, sample
 from agents.maml_outer import OuterPass, outer_objective
 from agents.task_rollouts import Episodes, lay_out_steps
 from agents.trpo import TrustRegion
@@ -309,3 +309,62 @@ def test_every_option_moves_every_parameter(changes: dict[str, object]) -> None:
 def test_wrong_configurations_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(MAMLConfig(), **changes)
+
+
+def test_chunks_leave_no_thread_idle_and_a_gpu_has_one_program() -> None:
+    episodes = collected_from(dataclasses.replace(BANDIT, num_tasks=7)).outer
+    config = dataclasses.replace(BANDIT, num_tasks=7, steps_per_chunk=1000)
+
+    def sizes(threads: int = 1, **changes: Any) -> list[int]:
+        changed = dataclasses.replace(config, **changes)
+        return [part.stop - part.start for part in chunks_of(episodes, changed, threads)]
+
+    assert sizes() == [7]
+    assert sizes(threads=2) == [4, 3]
+    assert sizes(threads=20) == [1] * 7
+    assert sizes(steps_per_chunk=25) == [3, 3, 1]
+    assert sizes(device="cuda") == [7]
+    assert sizes(device="cuda", outer="trpo") == [2, 5]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"correction_weight": 1.0},
+        {"inner_estimator": "dr", "outer": "ppo", "inner_divergence_weight": 0.1,
+         "entropy_weight": 0.1, "learn_inner_rates": True},
+        {"env_id": "metaenvs/PointCorners-v0", "env_arguments": {"episode_steps": 4}},
+    ],
+)  # fmt: skip
+def test_an_update_takes_no_tensor_from_another_device(changes: dict[str, Any]) -> None:
+    # On the device "meta" tensors have no numbers: mixed with a CPU's, or read by the host, they
+    # raise as a GPU's would, or would make the host wait.
+    config = dataclasses.replace(BANDIT, **changes)
+    batch = collected_from(config)
+    policy = new_policy(config).to("meta")
+    passed = OuterPass.of(policy, adapt_again(policy, elsewhere(batch)), elsewhere(batch))
+    slopes, told = passed.gradient()
+    curved = passed.curvature_product(slopes, elsewhere(batch).outer.valid.float())
+    assert all(part.device.type == "meta" for part in [told, *slopes, *curved])
+    advantages = maml_inner.inner_advantages(elsewhere(batch).inner[0], config)
+    assert advantages.device.type == "meta"
+
+
+def collected_from(config: MAMLConfig) -> maml_inner.MetaBatch:
+    env = maml.make_env(config)
+    env.reset(seed=0)
+    tasks = env.unwrapped.sample_tasks(config.num_tasks)
+    policy = new_policy(config, env)
+    return sample(env, policy, tasks, torch.Generator().manual_seed(0))[0]
+
+
+def elsewhere(value: Any) -> Any:
+    """The tensors of some nested containers on the device "meta"."""
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, list):
+        return [elsewhere(part) for part in value]
+    if dataclasses.is_dataclass(value):
+        parts = {name: elsewhere(part) for name, part in vars(value).items()}
+        return dataclasses.replace(value, **parts)  # type: ignore[type-var]
+    return value

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agents import task_kernels
-from agents.recurrent_kernels import BLOCK
+from agents.compiled_math import BLOCK
 from agents.recycled_memory import recycled
 
 __all__ = ["backward", "backward_change", "padded", "serves", "tangent"]

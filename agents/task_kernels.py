@@ -9,13 +9,11 @@ rows has them before the last axis.
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import Any
 
 import numba
-import numpy as np
 
-from agents.recurrent_kernels import _FUSED, BLOCK, _add_products, _copy, _sigmoid
+from agents.compiled_math import BLOCK, FUSED, ONE, TWO, add_products, copy, sigmoid
 
 __all__ = [
     "ROWS",
@@ -29,11 +27,8 @@ __all__ = [
 ROWS = 48
 """Of a block that gradients of weights are summed over; some blocks have a few more."""
 
-_ONE, _TWO = np.float32(1), np.float32(2)
-prange = numba.prange
 
-
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _begin(bias: Any, out: Any) -> None:
     """The same in each of four rows."""
     o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
@@ -44,33 +39,33 @@ def _begin(bias: Any, out: Any) -> None:
         o3[j] = bias[j]
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _through_units(sums: Any, units: Any) -> None:
     for j in range(sums.size):
-        units[j] = _sigmoid(sums[j])
+        units[j] = sigmoid(sums[j])
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _times_slope(values: Any, units: Any, out: Any) -> None:
     """Times the derivative of sigmoid units."""
     for j in range(values.size):
-        out[j] = values[j] * units[j] * (_ONE - units[j])
+        out[j] = values[j] * units[j] * (ONE - units[j])
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _add_bend(delta: Any, units: Any, sums: Any, out: Any) -> None:
     """Add what changes of the units' sums make of the gradient by them."""
     for j in range(out.size):
-        out[j] += delta[j] * (_ONE - _TWO * units[j]) * sums[j]
+        out[j] += delta[j] * (ONE - TWO * units[j]) * sums[j]
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _add_outer(left: Any, right: Any, out: Any) -> None:
     """Add the transposed left (rows, n) times right (rows, m) to ``out`` (n, m)."""
     columns = left.T
     fours = left.shape[1] - left.shape[1] % BLOCK
     for i in range(0, fours, BLOCK):
-        _add_products(columns[i : i + BLOCK], right, out[i : i + BLOCK])
+        add_products(columns[i : i + BLOCK], right, out[i : i + BLOCK])
     for i in range(fours, left.shape[1]):
         to = out[i]
         for k in range(left.shape[0]):
@@ -79,7 +74,7 @@ def _add_outer(left: Any, right: Any, out: Any) -> None:
                 to[j] += value * row[j]
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
     """Of a layer; where that narrows, ``out`` is transposed: the inner loop is the long one."""
     if delta.shape[1] < rows.shape[1]:
@@ -88,7 +83,7 @@ def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
         _add_outer(rows, delta, out)
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _add_sum(rows: Any, out: Any) -> None:
     for k in range(rows.shape[0]):
         row = rows[k]
@@ -96,15 +91,14 @@ def _add_sum(rows: Any, out: Any) -> None:
             out[j] += row[j]
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def _end_of_block(first: Any, num_rows: Any) -> Any:
     """Where it ends; as many rows as four together need are never left over."""
     return first + ROWS if num_rows - first >= ROWS + BLOCK else num_rows
 
 
-def _forward_step(
-    step: Any, read: Any, weights: Any, biases: Any, means: Any, scratch: Any
-) -> None:
+@numba.njit(**FUSED)
+def forward_step(step: Any, read: Any, weights: Any, biases: Any, means: Any, scratch: Any) -> None:
     """The forward pass of one step, of all rows.
 
     Args:
@@ -115,42 +109,28 @@ def _forward_step(
         biases: The same.
         means: Written: the last layer's numbers (tasks, rollouts, steps, means); this layer's
             weights may be wider.
-        scratch: Of each layer (workers, 4, next width), a worker being a thread.
+        scratch: Of each layer (4, next width).
     """
     num_tasks, rollouts = means.shape[0], means.shape[1]
-    workers, last = scratch[0].shape[0], len(weights) - 1
-    for worker in prange(workers):
-        for task in range(num_tasks * worker // workers, num_tasks * (worker + 1) // workers):
-            own = task if weights[0].shape[0] > 1 else 0
-            for block in range(0, rollouts, BLOCK):
-                first = min(block, rollouts - BLOCK)  # some rows twice, if need be
-                for layer in range(len(weights)):
-                    sums = scratch[layer][worker]
-                    _begin(biases[layer][own], sums)
-                    rows = read[layer][task, first : first + BLOCK, step]
-                    _add_products(rows, weights[layer][own], sums)
-                    for i in range(BLOCK):
-                        if layer < last:
-                            _through_units(sums[i], read[layer + 1][task, first + i, step])
-                        else:
-                            for j in range(means.shape[3]):
-                                means[task, first + i, step, j] = sums[i, j]
+    last = len(weights) - 1
+    for task in range(num_tasks):
+        own = task if weights[0].shape[0] > 1 else 0
+        for block in range(0, rollouts, BLOCK):
+            first = min(block, rollouts - BLOCK)  # some rows twice, if need be
+            for layer in range(len(weights)):
+                sums = scratch[layer]
+                _begin(biases[layer][own], sums)
+                rows = read[layer][task, first : first + BLOCK, step]
+                add_products(rows, weights[layer][own], sums)
+                for i in range(BLOCK):
+                    if layer < last:
+                        _through_units(sums[i], read[layer + 1][task, first + i, step])
+                    else:
+                        for j in range(means.shape[3]):
+                            means[task, first + i, step, j] = sums[i, j]
 
 
-def _renamed(function: Any, name: str) -> FunctionType:
-    """A copy: Numba tells what it keeps on the disk apart by name, not by options."""
-    copy = FunctionType(function.__code__, function.__globals__, name)
-    copy.__qualname__ = name
-    return copy
-
-
-forward_step = numba.njit(**_FUSED)(_renamed(_forward_step, "forward_step"))
-forward_step_threaded = numba.njit(**_FUSED, parallel=True)(
-    _renamed(_forward_step, "forward_step_threaded")
-)
-
-
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases: Any) -> None:
     """The gradient by weights and biases, from that by the outputs.
 
@@ -177,13 +157,13 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
                         at = min(block, end - first - BLOCK)
                         out = before[at : at + BLOCK]
                         out[:] = 0
-                        _add_products(delta[at : at + BLOCK], transposed[layer][task], out)
+                        add_products(delta[at : at + BLOCK], transposed[layer][task], out)
                         for i in range(BLOCK):
                             _times_slope(out[i], rows[at + i], out[i])
             first = end
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def tangent(
     read: Any, weights: Any, change: Any, change_of_biases: Any, sums: Any, units: Any
 ) -> None:
@@ -204,10 +184,10 @@ def tangent(
             for layer in range(len(weights)):
                 out = sums[layer][task, first : first + BLOCK]
                 _begin(change_of_biases[layer][task], out)
-                _add_products(read[layer][task, first : first + BLOCK], change[layer][task], out)
+                add_products(read[layer][task, first : first + BLOCK], change[layer][task], out)
                 if layer > 0:
                     before = units[layer - 1][task, first : first + BLOCK]
-                    _add_products(before, weights[layer][task], out)
+                    add_products(before, weights[layer][task], out)
                 if layer < len(weights) - 1:
                     for i in range(BLOCK):
                         _times_slope(
@@ -215,7 +195,7 @@ def tangent(
                         )
 
 
-@numba.njit(**_FUSED)
+@numba.njit(**FUSED)
 def backward_change(
     read: Any,
     transposed: Any,
@@ -248,7 +228,7 @@ def backward_change(
         while first < num_rows:
             end = _end_of_block(first, num_rows)
             for row in range(first, end):
-                _copy(curved[task, row], scratch[-1][row - first])
+                copy(curved[task, row], scratch[-1][row - first])
             for layer in range(len(read) - 1, -1, -1):
                 now, rows = scratch[layer][: end - first], read[layer][task, first:end]
                 _add_weight_gradient(rows, now, of_weights[layer][task])
@@ -262,8 +242,8 @@ def backward_change(
                         at = min(block, end - first - BLOCK)
                         out = scratch[layer - 1][at : at + BLOCK]
                         out[:] = 0
-                        _add_products(now[at : at + BLOCK], transposed[layer][task], out)
-                        _add_products(delta[at : at + BLOCK], change[layer][task], out)
+                        add_products(now[at : at + BLOCK], transposed[layer][task], out)
+                        add_products(delta[at : at + BLOCK], change[layer][task], out)
                         for i in range(BLOCK):
                             row = first + at + i
                             _times_slope(out[i], rows[at + i], out[i])

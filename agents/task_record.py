@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agents import task_kernels
+from agents.compiled_math import BLOCK
 from agents.compiled_passes import padded
-from agents.recurrent_kernels import BLOCK
 from agents.recycled_memory import recycled
 from agents.task_policy import Parameters, TaskPolicy
-from metaenvs.kernels.compile import num_threads, run_threaded, threads_available
 
 __all__ = ["NetworkRecord"]
 
@@ -31,7 +28,6 @@ class NetworkRecord:
             a step is one compiled loop.
         rollouts: Rows of each task.
         expected_steps: Memory is taken for so many; if there are more, for twice as many.
-        threads: How many a step uses; they change nothing in the result.
     """
 
     def __init__(
@@ -40,12 +36,11 @@ class NetworkRecord:
         parameters: Parameters,
         rollouts: int,
         expected_steps: int,
-        threads: int = 1,
     ) -> None:
         # Views of one initialisation: its rows are one product, of whatever task they are.
         self._shared = all(value.stride(0) == 0 for value in parameters.values())
         own = {name: value[:1] if self._shared else value for name, value in parameters.items()}
-        self._policy, self._scaled, self._threads = policy, policy.scaled(own), threads
+        self._policy, self._scaled = policy, policy.scaled(own)
         widths = [parameters[f"weight_{number}"].shape[1] for number in range(policy.num_layers)]
         like = parameters["weight_0"]
         shape = (len(like), rollouts, expected_steps)
@@ -104,19 +99,16 @@ class NetworkRecord:
         biases = [self._scaled[f"bias_{layer}"].detach()[:, 0] for layer in layers]
         for parts in (weights, biases):
             parts[-1] = padded(parts[-1])
-        threaded = threads_available() and min(self._threads, num_threads()) > 1
-        workers = min(self._threads, len(self._means)) if threaded else 1
-        scratch = tuple(np.empty((workers, BLOCK, bias.shape[1]), np.float32) for bias in biases)
+        scratch = tuple(np.empty((BLOCK, bias.shape[1]), np.float32) for bias in biases)
         arrays = [
             tuple(part.contiguous().numpy() for part in parts)
             for parts in (self._read, weights, biases)
         ]
+        means = self._means.numpy()
 
         def step(at: int) -> None:
-            run(at, *arrays, self._means.numpy(), scratch)
+            task_kernels.forward_step(at, *arrays, means, scratch)
 
-        kernel: Callable[..., Any] = task_kernels.forward_step
-        run = partial(run_threaded, task_kernels.forward_step_threaded) if threaded else kernel
         return step
 
     def _grow(self) -> None:

@@ -162,7 +162,6 @@ def collect_episodes(
     noise: Noise,
     *,
     tasks: Tasks | None = None,
-    threads: int = 1,
 ) -> Episodes:
     """Reset every row and play one episode of it.
 
@@ -176,7 +175,6 @@ def collect_episodes(
         parameters: Of each task (tasks, ...).
         noise: Of its actions (tasks, rollouts, ...).
         tasks: What the tasks become (tasks,), from this reset on; None keeps those pinned.
-        threads: How many the network uses on a CPU; they change nothing in the result.
 
     Returns:
         One episode of each row.
@@ -191,7 +189,7 @@ def collect_episodes(
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
     limit = getattr(env.unwrapped, "episode_steps", None)
     expected_steps = min(limit or MANY_STEPS, MANY_STEPS)
-    record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads)
+    record = NetworkRecord(policy, parameters, rollouts, expected_steps)
     deviations = None
     if "log_deviation" in parameters:
         deviations = parameters["log_deviation"].exp()[:, None]

@@ -109,15 +109,16 @@ def parts_of_iterations(
     Args:
         config: Of the training.
         iterations: That count.
-        threads: Of all that is compiled.
+        threads: Of the environment and of inner and outer steps.
         settle: Waits for the device.
     """
+    numba: Any = importlib.import_module("numba")
+    threads_of_machine = numba.config.NUMBA_NUM_THREADS
+    numba.config.NUMBA_NUM_THREADS = min(threads, threads_of_machine)  # the environment's
     state = maml.start(config)
+    numba.config.NUMBA_NUM_THREADS = threads_of_machine
     policy, env, generator = state.module, state.env, state.generators["action"]
     family: Any = env.unwrapped
-    numba: Any = importlib.import_module("numba")
-    numba_threads = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba_threads))
     torch.set_num_threads(1)  # of one operation, as the command `train` has it
     shape = (config.num_tasks, config.rollouts_per_task)
     parts: Parts = {
@@ -133,7 +134,7 @@ def parts_of_iterations(
         look()
         collect_episodes(
             env, policy, policy.for_tasks(config.num_tasks),
-            lambda: policy.distribution.noise(shape, generator), threads=threads,
+            lambda: policy.distribution.noise(shape, generator),
         )  # fmt: skip
         look()
         tasks = family.sample_tasks(config.num_tasks)
@@ -148,7 +149,6 @@ def parts_of_iterations(
             ):
                 parts[name].append(seconds)
     env.close()
-    numba.set_num_threads(numba_threads)
     return parts
 
 

@@ -1,4 +1,4 @@
-"""What acts for many tasks: compiled or not, however many threads, it computes the same."""
+"""What acts for many tasks: compiled or not, it computes the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import task_record
 from agents.compiled_passes import padded
 from agents.maml import MAMLConfig, new_policy
 from agents.task_policy import Parameters, TaskPolicy
@@ -25,9 +24,9 @@ def own_parameters(policy: TaskPolicy, dtype: torch.dtype = torch.float32) -> Pa
 
 
 def recorded(
-    parameters: Parameters, rollouts: int, expected_steps: int = NUM_STEPS, threads: int = 1
+    parameters: Parameters, rollouts: int, expected_steps: int = NUM_STEPS
 ) -> list[Tensor]:
-    record = NetworkRecord(POLICY, parameters, rollouts, expected_steps, threads)
+    record = NetworkRecord(POLICY, parameters, rollouts, expected_steps)
     generator = torch.Generator().manual_seed(1)
     dtype = parameters["bias_0"].dtype
     told = [
@@ -62,31 +61,12 @@ def test_other_precision_other_code_same_numbers() -> None:
 
 
 @pytest.mark.parametrize("rollouts", [2, 6])
-def test_a_record_grows_and_its_threads_change_nothing(
-    rollouts: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_grows_and_keeps_what_it_has(rollouts: int) -> None:
     parameters = own_parameters(POLICY)
     whole = recorded(parameters, rollouts)
-    # However many cores there are: the threaded kernel with two workers.
-    monkeypatch.setattr(task_record, "num_threads", lambda: 2)
-    for others in (
-        recorded(parameters, rollouts, expected_steps=1),
-        recorded(parameters, rollouts, threads=2),
-        recorded(parameters, rollouts, expected_steps=2, threads=2),
-    ):
-        assert all(torch.equal(one, other) for one, other in zip(whole, others, strict=True))
-
-
-def test_the_threaded_kernel_is_not_the_other_one_from_the_disk() -> None:
-    # Numba finds what it keeps by the name; options are no part of that.
-    serial, threaded = (
-        kernel.stats.cache_path and kernel.py_func.__qualname__
-        for kernel in (
-            task_record.task_kernels.forward_step,
-            task_record.task_kernels.forward_step_threaded,
-        )
-    )
-    assert serial != threaded
+    for expected_steps in (1, 2):
+        grown = recorded(parameters, rollouts, expected_steps)
+        assert all(torch.equal(one, other) for one, other in zip(whole, grown, strict=True))
 
 
 def test_padding_adds_zeros_up_to_a_multiple() -> None:

@@ -303,17 +303,18 @@ def meta_batch(
 def chunks_of(episodes: Episodes, config: MAMLConfig, threads: int = 1) -> list[slice]:
     """The tasks of each program.
 
-    On a CPU they are so many that no thread is idle, and each has ``steps_per_chunk`` steps at
-    most, or one task. On a GPU there is one, or one of the tasks whose curvature TRPO takes and one
-    of the rest.
+    Those whose curvature TRPO takes are apart from the rest. On a GPU that is all; on a CPU both
+    are divided evenly among the threads, and further where that leaves more than
+    ``steps_per_chunk`` steps and more than one task together.
     """
     num_tasks, steps = episodes.valid.shape
-    if config.device == "cpu":
-        size = min(max(1, config.steps_per_chunk // steps), -(-num_tasks // threads))
-        starts = range(0, num_tasks, size)
-    else:
-        first = config.curved_tasks if config.outer == "trpo" else num_tasks
-        starts = range(0, num_tasks, first)[:2]
+    curved = min(config.curved_tasks, num_tasks) if config.outer == "trpo" else num_tasks
+    starts: list[int] = []
+    for first, end in ((0, curved), (curved, num_tasks)):
+        size = max(1, end - first)
+        if config.device == "cpu":
+            size = min(max(1, config.steps_per_chunk // steps), -(-size // threads))
+        starts += range(first, end, size)
     return [slice(start, end) for start, end in itertools.pairwise([*starts, num_tasks])]
 
 

@@ -20,7 +20,6 @@ __all__ = [
     "backward",
     "backward_change",
     "forward_step",
-    "forward_step_threaded",
     "tangent",
 ]
 

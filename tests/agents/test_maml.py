@@ -58,7 +58,7 @@ def test_threads_and_chunks_change_rounding_only(outer: str) -> None:
 def test_curvature_of_a_share_of_tasks_is_that_of_these_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # 2 of 6 tasks, in chunks that they end in the middle of.
+    # 2 of 6 tasks, together or one by one.
     asked: list[Tensor] = []
     product = OuterPass.curvature_product
 
@@ -69,7 +69,7 @@ def test_curvature_of_a_share_of_tasks_is_that_of_these_alone(
     monkeypatch.setattr(OuterPass, "curvature_product", noting)
     settings = TrustRegion(curvature_share=1 / 3, iterations=1)
     config = dataclasses.replace(BANDIT, outer="trpo", trust_region=settings, total_env_steps=1)
-    for steps_per_chunk, expected in ((24, [[0.5, 0.5, 0.0]]), (8, [[0.5], [0.5]])):
+    for steps_per_chunk, expected in ((24, [[0.5, 0.5]]), (8, [[0.5], [0.5]])):
         asked.clear()
         parameters(dataclasses.replace(config, steps_per_chunk=steps_per_chunk))
         assert [part.tolist() for part in asked] == [pytest.approx(part) for part in expected]
@@ -325,6 +325,7 @@ def test_chunks_leave_no_thread_idle_and_a_gpu_has_one_program() -> None:
     assert sizes(steps_per_chunk=25) == [3, 3, 1]
     assert sizes(device="cuda") == [7]
     assert sizes(device="cuda", outer="trpo") == [2, 5]
+    assert sizes(threads=2, outer="trpo") == [1, 1, 3, 2]
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,18 @@ def maml_iterations(effort: Effort) -> list[Row]:
     keep_freed_memory()  # as the command `train` does
     threads = torch.get_num_threads()
     with_trpo = dataclasses.replace(CONFIG, outer="trpo")
-    alone = parts_of_iterations(CONFIG, effort.repeats, 1)
-    parts = parts_of_iterations(CONFIG, effort.repeats, threads)
-    trpo = parts_of_iterations(with_trpo, effort.iterations, threads)["outer step"]
-    rates = np.array([_product_rate(threads) for _ in range(effort.repeats)])
+    taken: list[Parts] = []
+    speeds: list[float] = []
+    # The product in between: a machine that others share is not always as fast.
+    for config, iterations, own_threads in (
+        (CONFIG, effort.repeats, 1),
+        (CONFIG, effort.repeats, threads),
+        (with_trpo, effort.iterations, threads),
+    ):
+        taken.append(parts_of_iterations(config, iterations, own_threads))
+        speeds += [_product_rate(threads) for _ in range(effort.repeats)]
+    alone, parts, trpo = *taken[:2], taken[2]["outer step"]
+    rates = np.array(speeds)
     torch.set_num_threads(threads)
     rate = float(np.median(rates))
     sampling, whole = np.array(alone["sampling, with adaptation"]), np.array(parts["iteration"])

@@ -162,6 +162,11 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
         help="0: after every iteration (default: 60)",
     )
     training.add_argument(
+        "--no-cuda-graph",
+        action="store_true",
+        help="on a GPU, launch the rollouts' kernels one by one",
+    )
+    training.add_argument(
         "--seeds", type=int, metavar="N", help="train N runs, with --seed and the N - 1 after it"
     )
     training.add_argument(
@@ -246,7 +251,7 @@ def _create(given: argparse.Namespace, rest: list[str]) -> Path:
 
     entry = find_agent(given.agent)
     _check_id(given.env_id)
-    options = RunOptions(given.threads, given.checkpoint_every)
+    options = RunOptions(given.threads, given.checkpoint_every, not given.no_cuda_graph)
     if not entry.divides and not (options.threads == 1 and ranks.alone()):
         raise ValueError(
             f"{entry.name} learns from too little at once to divide it among threads or ranks; "

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from agents import ranks
 from agents.compiled_act import compiled_act
-from agents.device_rollouts import collect_trials_on_device
+from agents.device_rollouts import DeviceRollouts, EveryRow
 from agents.distributions import Categorical
 from agents.finite import check_finite
 from agents.gru import GRU
@@ -151,7 +151,7 @@ class RL2Policy(nn.Module):
         discrete = isinstance(self.action.distribution, Categorical)
         if discrete and self.value.weight.device.type == "cpu":
             return compiled_act(self.encoder, self.memory, self.action, self.value)
-        return lambda inputs, memory, active, noise: self.act(inputs, memory, noise)
+        return EveryRow(self.act)
 
     def unroll(self, indices: Tensor, values: Tensor, batch_sizes: list[int]) -> Tensor:
         """Features of packed trials from their starts (steps, hidden_size), with gradients."""
@@ -273,8 +273,8 @@ def update(
             for parameter, part_of_mean in zip(parameters, mean.split(sizes), strict=True):
                 parameter.grad = part_of_mean.view_as(parameter)
             optimiser.step()
-    mean_terms = (totals / (config.epochs * config.num_minibatches)).tolist()
-    return dict(zip(("policy", "value", "entropy", "divergence"), mean_terms, strict=True))
+    means = (totals / (config.epochs * config.num_minibatches)).tolist()
+    return dict(zip(("policy", "value", "entropy", "divergence"), means, strict=True))
 
 
 def start(config: RL2Config) -> TrainingState[RL2Policy]:
@@ -344,7 +344,7 @@ def train(
     state = state or start(config)
     policy, env = state.module, state.env
     action_generator, batch_generator = state.generators["action"], state.generators["batch"]
-    collect = collect_trials if config.device == "cpu" else collect_trials_on_device
+    collect = collect_trials if config.device == "cpu" else DeviceRollouts()
     mine = ranks.share(config.num_envs, "num_envs")
     started = time.perf_counter() - state.seconds
 

@@ -36,6 +36,8 @@ class RunOptions:
     """Of the updates. A run that goes on uses as many, which makes it exact."""
     checkpoint_every: float = 60.0
     """Seconds between checkpoints; 0 for one after each iteration."""
+    cuda_graph: bool = True
+    """Whether a GPU's rollouts are captured in a CUDA graph, or launched kernel by kernel."""
 
     def __post_init__(self) -> None:
         if self.threads < 1:

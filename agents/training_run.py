@@ -15,6 +15,7 @@ import torch
 from agents import ranks
 from agents.allocator import keep_freed_memory
 from agents.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
+from agents.graph_steps import kernel_by_kernel
 from agents.metrics_file import METRICS, MetricsFile
 from agents.progress import show_progress
 from agents.registry import find_agent
@@ -86,7 +87,8 @@ def train_run(folder: Path) -> None:
 
         title = f"{agent} on {fields['env_id'].split('/')[-1]}"
         ours = reporting(folder, state.iteration, title, config.total_env_steps) if first else None
-        with ours or nullcontext(lambda metrics: None) as report:
+        launching = nullcontext() if options.cuda_graph else kernel_by_kernel()
+        with launching, ours or nullcontext(lambda metrics: None) as report:
             module = entry.train(config, report, options.threads, state, keep)
         if first:
             save_parameters(folder, module)

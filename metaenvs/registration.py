@@ -12,6 +12,8 @@ KRAZY_WORLD = "metaenvs.krazy_world.env:KrazyWorld"
 EXPLORATION_BANDIT = "metaenvs.exploration_bandit:ExplorationBandit"
 POINT_CORNERS = "metaenvs.corners.point_corners:PointCorners"
 GRID_CORNERS = "metaenvs.corners.grid_corners:GridCorners"
+DECOY_CORNERS = "metaenvs.corners.decoy_corners:DecoyCorners"
+POINT_WIND = "metaenvs.point_wind:PointWind"
 TABULAR_MDP = "metaenvs.tabular.tabular_mdp:TabularMDP"
 BANDIT = "metaenvs.tabular.bandit:Bandit"
 ITERATED_GAME = "metaenvs.matrix_games.iterated_game:IteratedGame"
@@ -25,6 +27,7 @@ LOCOMOTION_SETTINGS = (
     "RandomParametersHopper", "RandomParametersWalker2d",
     "SparseHalfCheetahVelocity", "SparseAntGoal", "SparseHopperVelocity",
     "SparseWalker2dVelocity", "HFRHalfCheetahVelocity", "HFRAntGoal", "HFRAntVelocity",
+    "HFRAntVelocitySparse", "HFRHalfCheetahHighDim",
     "MetODSAntDirection", "MetODSHalfCheetahDirection",
     "ITTSHalfCheetahVelocity", "ITTSAntVelocity", "RIASwimmer",
 )  # fmt: skip
@@ -41,6 +44,8 @@ IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "metaenvs/ExplorationBandit-v0": (EXPLORATION_BANDIT, {}),
     "metaenvs/PointCorners-v0": (POINT_CORNERS, {}),
     "metaenvs/GridCorners-v0": (GRID_CORNERS, {}),
+    "metaenvs/DecoyCorners-v0": (DECOY_CORNERS, {}),
+    "metaenvs/PointWindSparse-v0": (POINT_WIND, {}),
     "metaenvs/TabularMDP-v0": (TABULAR_MDP, {}),
     "metaenvs/Bandit-v0": (BANDIT, {}),
     "metaenvs/IteratedPrisonersDilemma-v0": (ITERATED_GAME, {"game": "prisoners_dilemma"}),

@@ -1,15 +1,19 @@
 """Which tests run: every one, but the costly ones of the registry only where code differs.
 
-A costly test that is not of an id runs with ``--all-ids`` alone.
+A costly test that is not of an id runs with ``--all-ids`` alone. And what tests of a GPU share.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy.typing as npt
 import pytest
 
+import metaenvs.cuda.batch
+from metaenvs.cuda.arrays import NumPyArrays, TorchArrays
 from metaenvs.registration import IDS
 
 SAME_CODE = {
@@ -50,3 +54,24 @@ def _stood_for(items: list[pytest.Item]) -> Iterator[pytest.Item]:
             entry_point, _ = IDS[env_id]
             if env_id not in SAME_CODE.get(entry_point, {env_id}):
                 yield item
+
+
+class HostTensors(TorchArrays):
+    """Torch's arrays, on the CPU, with kernels in the simulator."""
+
+    def __init__(self) -> None:
+        super().__init__("cpu")
+
+    def argument(self, array: Any, dtype: npt.DTypeLike | None = None) -> Any:
+        return NumPyArrays().argument(array.numpy(), dtype)
+
+    def stream(self) -> Any:
+        return 0
+
+
+@pytest.fixture
+def host_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a simulated GPU have torch's arrays, as a real one has."""
+    numba: Any = importlib.import_module("numba")
+    if numba.config.ENABLE_CUDASIM:
+        monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", HostTensors)

@@ -1,4 +1,4 @@
-"""Steps per second of batches on a GPU, beside what its memory can move."""
+"""Steps per second of batches on a GPU, beside what its memory can move, and of training there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from agents.bench.cuda_training import kernel_rows, kernel_times, rl2_on_gpu
 from agents.bench.rows import Row, measured_row, skipped_row
 from agents.bench.timing import Contender, Effort, interleave, sustained
 from metaenvs.cuda.arrays import TorchArrays, device_arrays
@@ -26,7 +27,10 @@ COPIED_BYTES = 2**30
 
 
 def cuda_batch(effort: Effort) -> list[Row]:
-    """Krazy World in batches of three sizes, and the share of the copy bandwidth that this is."""
+    """Krazy World in batches of three sizes, the share of the copy bandwidth that this is, and RL².
+
+    With profiles that say which kernels the time goes to.
+    """
     name = "cuda-batch"
     try:
         arrays = device_arrays()
@@ -58,7 +62,10 @@ def cuda_batch(effort: Effort) -> list[Row]:
         share = 100 * rates[label] * moved / rates["copy"]
         note = f"{moved} bytes a row: its records read, one written, the action, the results"
         rows.append(measured_row(name, f"{label}, share of that", "%", share, note))
-    return rows
+    for size in (min(BATCH_SIZES), max(BATCH_SIZES)):
+        times = kernel_times(_step_block(envs[size]))
+        rows += kernel_rows(name, f"{NUM_STEPS} steps of {size:,} rows", times)
+    return rows + rl2_on_gpu(name, effort)
 
 
 def row_bytes(batch: CudaBatch) -> int:

@@ -52,7 +52,9 @@ MEASUREMENTS = {
     ),
     "cost-growth": Measurement("Cost of one row's step in larger batches", cost_growth),
     "cuda-batch": Measurement(
-        "Random actions in Krazy World on a GPU, a new world at every trial", cuda_batch
+        "Krazy World on a GPU: random actions, a new world at every trial; training of RL²; "
+        "where the time goes",
+        cuda_batch,
     ),
     "rl2-training": Measurement(
         "Training on Krazy World, rollouts and updates, beside RecurrentPPO", rl2_training

@@ -1,1 +1,1 @@
-"""Two worlds with four corners, one of which is the hidden goal."""
+"""Worlds with four corners, one of which is the hidden goal."""

@@ -1,4 +1,4 @@
-"""What the two worlds share: four corners, one of which is the task.
+"""What these worlds share: four corners, one of which is the task.
 
 0 lies left below, 1 right below, 2 left above, 3 right above.
 """

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaenvs.batch import Batch
-from metaenvs.batch_state import RECORDS
+from metaenvs.batch_state import RECORDS, VARIABLE_LENGTH
 from metaenvs.cuda import rows as templates
 from metaenvs.cuda.arrays import as_bytes, device_arrays
 from metaenvs.cuda.kernels import row_kernel
@@ -92,6 +92,9 @@ class CudaBatch:
         self.pool = np.zeros((0, width), np.uint64)
         self.pool_cumulative = np.zeros(0, np.float64)
         self._pinned = np.zeros(num_rows, np.bool_)
+        self._lists: dict[str, Any] = {}
+        self.standing: tuple[Any, ...] = ()
+        """What every kernel takes first; another tuple once any of these arrays has moved."""
         self._place_tasks()
 
     # ------------------------------------------------------------------ moving rows
@@ -216,11 +219,11 @@ class CudaBatch:
     def load(self, state: Mapping[str, Array]) -> None:
         """Put a checked state, of :func:`metaenvs.batch_state.read_batch`, onto the device."""
         for prefix in RECORDS:
-            _, dtype = self._records[prefix]
+            records, dtype = self._records[prefix]
             host = np.zeros(self.num_rows, dtype)
             for name in dtype.names or ():
                 host[name] = state[f"{prefix}/{name}"]
-            self._records[prefix] = self.arrays.upload(as_bytes(host)), dtype
+            records[:] = self.arrays.upload(as_bytes(host))
         self._pinned = np.array(state["rows/pinned"])
         self.pins, self.pool, self.pool_cumulative = (
             np.array(state[name], order="C") for name in ("pins", "pool", "pool_cumulative")
@@ -231,23 +234,32 @@ class CudaBatch:
     # ------------------------------------------------------------------ the inside
 
     def _place_tasks(self) -> None:
-        """Bring pins and pool to the device, and gather what every kernel takes."""
-        arrays = self.arrays
-        (rows, _), (tasks, task_dtype), (states, state_dtype) = self._records.values()
-        self._standing = (
-            *(arrays.argument(*constant) for constant in self._constants),
-            arrays.argument(rows, ROW_DTYPE),
-            arrays.argument(tasks, np.float64 if self.family.tasks_as_vectors else task_dtype),
-            arrays.argument(tasks, np.uint64),
-            arrays.argument(states, state_dtype),
-            arrays.argument(arrays.upload(as_bytes(self.pins)), np.uint64),
-            arrays.argument(arrays.upload(as_bytes(self.pool)), np.uint64),
-            arrays.argument(arrays.upload(self.pool_cumulative), np.float64),
-        )
+        """Bring pins and pool to the device: where those before lay, if they are as many."""
+        arrays, moved = self.arrays, False
+        for name in VARIABLE_LENGTH:
+            given = arrays.upload(as_bytes(getattr(self, name)))
+            before = self._lists.get(name)
+            if before is not None and before.shape == given.shape:
+                before[:] = given
+            else:
+                self._lists[name], moved = given, True
+        if moved:
+            (rows, _), (tasks, task_dtype), (states, state_dtype) = self._records.values()
+            pins, pool, cumulative = (self._lists[name] for name in VARIABLE_LENGTH)
+            self.standing = (
+                *(arrays.argument(*constant) for constant in self._constants),
+                arrays.argument(rows, ROW_DTYPE),
+                arrays.argument(tasks, np.float64 if self.family.tasks_as_vectors else task_dtype),
+                arrays.argument(tasks, np.uint64),
+                arrays.argument(states, state_dtype),
+                arrays.argument(pins, np.uint64),
+                arrays.argument(pool, np.uint64),
+                arrays.argument(cumulative.reshape(-1), np.float64),
+            )
 
     def _launch(self, template: Any, *arguments: Any) -> None:
         kernel = row_kernel(template, self._functions)
-        kernel.launch(self.num_rows, self.arrays.stream(), *self._standing, *arguments)
+        kernel.launch(self.num_rows, self.arrays.stream(), *self.standing, *arguments)
 
     def _argument(self, array: Any) -> Any:
         return self.arrays.argument(array)

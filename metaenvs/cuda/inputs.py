@@ -24,11 +24,15 @@ __all__ = ["DeviceInputs"]
 class DeviceInputs:
     """What :class:`metaenvs.observation_view.ObservationView` does, with arrays on the device.
 
+    The last step is remembered in arrays that stay where they are, and nothing of it on the host:
+    steps may be captured in a CUDA graph.
+
     Args:
         arrays: Of the device.
         family: Whose raw observations and actions they are.
         one_hot: Expand codes to one-hot vectors.
         kind: Add the previous action, reward and episode end, in this form.
+        no_actions: Of the shape and dtype of all rows' actions, zeros.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class DeviceInputs:
         family: ArrayFamily,
         one_hot: bool,
         kind: TrialInputsKind | None,
+        no_actions: Any,
     ) -> None:
         self._arrays = arrays
         self._kind = kind
@@ -55,7 +60,15 @@ class DeviceInputs:
             np.prod(shape_of(action_space), dtype=np.int64)
         )
         self._codes = arrays.upload(np.arange(1, self._num_actions + 1))
-        self._last: tuple[Any, ...] | None = None
+        rows = (len(no_actions),)
+        self._last = (
+            arrays.copy(no_actions),
+            arrays.zeros(rows, np.float64),
+            arrays.zeros(rows, np.bool_),
+            arrays.zeros(rows, np.bool_),
+        )
+        """In the order of LAST_STEP. Where ``fresh``, a row has just begun a trial."""
+        self._forget()
 
     def encode(self, observation: Any) -> Any:
         """Observations (n, ...) without trial inputs."""
@@ -65,20 +78,15 @@ class DeviceInputs:
         self._write_codes(observation, output)
         return output
 
-    def after_reset(self, observation: Any, mask: npt.NDArray[np.bool_], no_action: Any) -> Any:
-        """What is seen when the rows of ``mask`` have begun a trial and the others go on.
-
-        ``no_action`` stands for actions that there were not.
-        """
+    def after_reset(self, observation: Any, mask: npt.NDArray[np.bool_]) -> Any:
+        """What is seen when the rows of ``mask`` have begun a trial and the others go on."""
         if self._kind is None:
             return self.encode(observation)
-        begun = self._arrays.upload(mask)
-        if mask.all() or self._last is None:
-            self._last = None
-            nothing = self._arrays.zeros(mask.shape, np.float64)
-            return self._assemble(observation, no_action, nothing, begun, begun | True)
-        action, reward, episode_end, fresh = self._last
-        self._last = (action, reward, episode_end, fresh | begun)
+        if mask.all():
+            self._forget()
+        else:
+            fresh = self._last[-1]
+            fresh[:] = fresh | self._arrays.upload(mask)
         return self._assemble(observation, *self._last)
 
     def after_step(
@@ -87,9 +95,8 @@ class DeviceInputs:
         """What is seen after a step; rows of ``fresh`` have just begun a trial."""
         if self._kind is None:
             return self.encode(observation)
-        # Callers own what they are given, and may write into it.
-        copy = self._arrays.copy
-        self._last = (copy(action), copy(reward), copy(episode_end), fresh)
+        for last, now in zip(self._last, (action, reward, episode_end, fresh), strict=True):
+            last[:] = now
         return self._assemble(observation, action, reward, episode_end, fresh)
 
     def at_end(self, observation: Any, action: Any, reward: Any, ended: Any) -> Any:
@@ -99,16 +106,23 @@ class DeviceInputs:
         return self._assemble(observation, action, reward, ended, ~ended)
 
     def get_state(self) -> dict[str, npt.NDArray[Any]]:
-        """The last step, where it is remembered."""
-        if self._last is None:
+        """The last step, if trial inputs tell of it; before the first one all rows are fresh."""
+        if self._kind is None:
             return {}
         return dict(zip(LAST_STEP, map(self._arrays.download, self._last), strict=True))
 
     def set_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Restore the last step, or that there was none."""
-        self._last = None
+        self._forget()
         if LAST_STEP[0] in state:
-            self._last = tuple(self._arrays.upload(np.asarray(state[name])) for name in LAST_STEP)
+            for last, name in zip(self._last, LAST_STEP, strict=True):
+                last[:] = self._arrays.upload(np.asarray(state[name]))
+
+    def _forget(self) -> None:
+        """Let all rows have just begun a trial."""
+        for last in self._last:
+            last[:] = 0
+        self._last[-1][:] = 1
 
     def _assemble(
         self, observation: Any, action: Any, reward: Any, episode_end: Any, fresh: Any

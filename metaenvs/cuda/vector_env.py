@@ -52,10 +52,12 @@ class CudaVectorEnv(ArrayVectorEnv):
             )
         super().__init__(num_envs, **arguments)
         one_hot, kind = arguments.get("one_hot", False), arguments.get("trial_inputs")
-        self._inputs = DeviceInputs(self._batch.arrays, self._family, one_hot, kind)
         space = self._family.action_space
         dtype = np.int64 if isinstance(space, gym.spaces.Discrete) else space.dtype
         self._no_actions = self._batch.arrays.zeros((num_envs, *shape_of(space)), dtype)
+        self._inputs = DeviceInputs(
+            self._batch.arrays, self._family, one_hot, kind, self._no_actions
+        )
         self._started = np.zeros(num_envs, np.bool_)
         self._all_rows = self._batch.arrays.upload(self._everywhere)
 
@@ -63,6 +65,15 @@ class CudaVectorEnv(ArrayVectorEnv):
     def device(self) -> str:
         """Where torch says that the tensors are; in the simulator that is the CPU."""
         return self._batch.arrays.device
+
+    @property
+    def placement(self) -> object | None:
+        """Stands for where the rows, their pins and their pool lie on the device.
+
+        Steps that were captured in a CUDA graph may be replayed as long as it is the same object;
+        everything that a step changes is on the device. None where steps cannot be captured.
+        """
+        return self._batch.standing
 
     # ------------------------------------------------------------------ Gymnasium's vector API
 
@@ -99,7 +110,7 @@ class CudaVectorEnv(ArrayVectorEnv):
             self._num_sampled = 0
         observation, reports = self._batch.begin(mask, seeded, keys)
         self._started |= mask
-        inputs = self._inputs.after_reset(observation, mask, self._no_actions)
+        inputs = self._inputs.after_reset(observation, mask)
         return inputs, self._device_info(reports, arrays.upload(mask))
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:

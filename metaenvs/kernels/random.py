@@ -4,18 +4,22 @@ Keys are 64-bit and derived from one another with :func:`fold`; draws come from
 :func:`random_bits`. Both use the SplitMix64 finaliser (Steele, Lea and Flood 2014, with Stafford's
 constants), a bijection of 64-bit words, so nothing is stored and any draw can be repeated.
 
-Called uncompiled, the functions also work elementwise on ``uint64`` arrays.
+Called uncompiled, all but :func:`random_normal` also work elementwise on ``uint64`` arrays.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from metaenvs.kernels.row_function import row_function
 
-__all__ = ["fold", "mix", "random_bits", "random_integer", "random_pair", "random_uniform"]
+__all__ = [
+    "fold", "mix", "random_bits", "random_integer", "random_normal", "random_pair",
+    "random_uniform",
+]  # fmt: skip
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
@@ -24,6 +28,7 @@ SHIFT_30, SHIFT_27, SHIFT_31 = np.uint64(30), np.uint64(27), np.uint64(31)
 SHIFT_32, SHIFT_11 = np.uint64(32), np.uint64(11)
 LOW_32 = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
+TWO_PI = 2.0 * math.pi
 
 
 @row_function
@@ -66,3 +71,10 @@ def random_pair(key: Any, counter: Any, first_bound: Any, second_bound: Any) -> 
 def random_uniform(key: Any, counter: Any) -> Any:
     """A float64 uniform on [0, 1), a multiple of 2**-53."""
     return np.float64(random_bits(key, counter) >> SHIFT_11) * (1.0 / 9007199254740992.0)
+
+
+@row_function(inline=False)
+def random_normal(key: Any, counter: Any) -> Any:
+    """A standard normal float64 (Box and Muller 1958), of the draws ``counter`` and the next."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - random_uniform(key, counter)))
+    return radius * math.cos(TWO_PI * random_uniform(key, counter + 1))

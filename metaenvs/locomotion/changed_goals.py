@@ -217,6 +217,27 @@ HFR = {
             strength_scale=(HFR_ANT_STRENGTH,),
         ),
     ),
+    "HFRAntVelocitySparse": Setting(
+        robot="ant",
+        goal="velocity_bonus",
+        reward=HFR_ANT,
+        observation=HFR_ANT_OBSERVATION,
+        episode_steps=200,
+        splits=hfr_list(
+            "goal_velocity",
+            np.random.RandomState(3).uniform(-1.5, 1.5, 180),
+            30,
+            strength_scale=(HFR_ANT_STRENGTH,),
+        ),
+    ),
+    "HFRHalfCheetahHighDim": Setting(
+        robot="half_cheetah",
+        goal="state",
+        reward=Reward(control_weight=0.05),
+        observation=Observation(hidden_positions=0),
+        episode_steps=200,
+        splits=hfr_list("goal_weights", np.random.RandomState(1).uniform(-1, 1, (130, 18)), 30),
+    ),
 }
 
 

@@ -53,6 +53,8 @@ class LocomotionEnv(ArrayEnv):
     | `SparseHalfCheetahVelocity`, `SparseAntGoal`, `SparseHopperVelocity`, `SparseWalker2dVelocity` | hindsight transfer under sparse rewards and changed dynamics, DRaT's problem (its own tasks are not published: HFR's reward for the first, ours for the others) | goal and every element of the dynamics | train, test, all |
     | `HFRHalfCheetahVelocity`, `HFRAntGoal` | HFR's sparse-reward experiments with the authors' lists of tasks, Ant with PEARL's gears (30) | velocity; place on a half circle of 2 m | train (100), test (30) |
     | `HFRAntVelocity` | HFR's dense-reward experiment, alike | velocity | train (150), test (30) |
+    | `HFRAntVelocitySparse` | HFR's `ant-vel-sparse`, for which no configuration is published: numbers of tasks are `HFRAntVelocity`'s | velocity | train (150), test (30) |
+    | `HFRHalfCheetahHighDim` | HFR's `cheetah-highdim`, with the authors' list of tasks | 18 weights of the state | train (100), test (30) |
     | `RIASwimmer` | RIA's swimmer but for its damping, of which Gymnasium's model has none | mass | train, moderate, extreme |
 
     ## Action Space
@@ -65,7 +67,7 @@ class LocomotionEnv(ArrayEnv):
     | part | size | in |
     |---|---|---|
     | velocity along x over the last step | 1 | CaDM's, T-MCL's and DOMINO's HalfCheetah and Ant |
-    | generalised positions but for x, or x and y (Ant with a goal position, HFR's and crippled Ant: all) | | all |
+    | generalised positions but for x, or x and y (Ant with a goal position, HFR's and crippled Ant, HalfCheetah with weights of the state: all) | | all |
     | generalised velocities (Hopper, Walker2d: clipped to 10) | | all |
     | rotation matrix of the torso | 9 | crippled Ant |
     | position of the torso, as of the last physics step's beginning | 3 | crippled Ant; HalfCheetah with a goal velocity |
@@ -79,8 +81,9 @@ class LocomotionEnv(ArrayEnv):
     actuator; 0 cripples it: its action neither moves nor costs), `body_mass_scale`,
     `body_inertia_scale`, `geom_friction_scale`, `dof_damping_scale` (one for each element),
     `leg_mass_scale`, `leg_damping_scale` (Ant: legs 1, 2 by the factor, 3, 4 by its inverse).
-    Goals: `goal_velocity` (m/s), `goal_direction` (rad), `goal_position` (m). Within a trial the
-    model stays. MuJoCo's derived constants follow a task's masses and inertias.
+    Goals: `goal_velocity` (m/s), `goal_direction` (rad), `goal_position` (m), `goal_weights` (18,
+    in the order of HalfCheetah's generalised positions and velocities). Within a trial the model
+    stays. MuJoCo's derived constants follow a task's masses and inertias.
 
     ## Splits
     See the table; the first is the default. Published sets are lists (`env.unwrapped.pool`), drawn
@@ -94,6 +97,10 @@ class LocomotionEnv(ArrayEnv):
     1 - |v - v*| / 0.3 within 0.3, Ant 1 - d / 0.8 within 0.8 m; `HFRAntGoal` 4 less the sum of both
     coordinates' distances between goal and robot, or goal and origin while the robot is more than
     0.8 m from its goal (so that what it pays there differs from task to task, as the authors' does).
+    `HFRAntVelocitySparse` minus |v - v*|, and 1 more where that is less than 0.5: not sparse but
+    for its name. State: the sum of `goal_weights` times HalfCheetah's generalised positions and
+    velocities, each less its mean and over its deviation in the authors' file. The position along x
+    is one of them (deviation 0.25 m), so that the farther it has gone the more its weight decides.
     `metaenvs.locomotion.relabelling.RewardFunction` is the reward as a function of state, action,
     next state and task.
 
@@ -106,9 +113,9 @@ class LocomotionEnv(ArrayEnv):
     | LDM, MetODS: Ant direction | 0.5 | 0.0005 | 1 |
     | LDM: Ant goal | 0.1 | 0.0005 | |
     | ITTS: Ant | 0.005 | 0.0005 | 1.05 |
-    | HalfCheetah velocity and direction | 0.05 | | |
+    | HalfCheetah velocity, direction and state | 0.05 | | |
     | sparse Ant; sparse Hopper, Walker2d | 0.005; 0.001 | | 0; 0.05 |
-    | HFR: Ant goal; Ant velocity | 0.005 | 0.0005 | 0.05; 1.05 |
+    | HFR: Ant goal, sparse Ant velocity; Ant velocity | 0.005 | 0.0005 | 0.05; 1.05 |
     | RIA's swimmer | 0.0001 | | |
 
     ## Starting State
@@ -135,7 +142,7 @@ class LocomotionEnv(ArrayEnv):
       2, 3 and 4 are divided.
     - `robot` ("half_cheetah", "ant", "hopper", "walker2d", "slim_humanoid", "swimmer"), `goal`
       ("forward", "direction", "velocity", "position", "sparse_velocity", "sparse_velocity_unit",
-      "sparse_position", "position_or_start"), `vary` (names of a task's entries to sets of values, or to
+      "sparse_position", "position_or_start", "velocity_bonus", "state"), `vary` (names of a task's entries to sets of values, or to
       `Between`, `Powers` and `Disc` of `metaenvs.locomotion.distributions`), `reward`,
       `observation`, `start`: change the setting, to put an experiment of your own together.
     - `device` ("cpu"; `make_vec` only): "cuda" steps MuJoCo Warp on a GPU; see "Locomotion with

@@ -46,6 +46,7 @@ GOAL_SPACES = {
     "goal_velocity": gym.spaces.Box(-20.0, 20.0, (), np.float64),
     "goal_direction": gym.spaces.Box(-2 * math.pi, 2 * math.pi, (), np.float64),
     "goal_position": gym.spaces.Box(-50.0, 50.0, (2,), np.float64),
+    "goal_weights": gym.spaces.Box(-10.0, 10.0, (GOALS["state"].size,), np.float64),
 }
 MODES = ("set", "range")
 LEG_DAMPING = ("intended", "upstream")
@@ -75,6 +76,11 @@ def locomotion(
         )
     robot, goal = ROBOTS[setting.robot], GOALS[setting.goal]
     model = load_model(robot.model_file)
+    if goal.means and len(goal.means) != model.nq + model.nv:
+        raise ValueError(
+            f"goal={setting.goal!r} is of {len(goal.means)} positions and velocities, as "
+            f"half_cheetah has them; {setting.robot} has {model.nq + model.nv}."
+        )
     factors = {name: FACTORS[name] for name in _entries(setting) if name in FACTORS}
     if leg_damping == "upstream" and "leg_damping_scale" in factors:
         factors["leg_damping_scale"] = UPSTREAM_LEG_DAMPING
@@ -267,6 +273,9 @@ def _write_goal(parameters: Array, setting: Setting, goal: Goal, starts: Mapping
     parameters["goal_weight"] = setting.goal_weight
     parameters["goal_peak"], parameters["goal_slope"] = goal.peak, goal.slope
     parameters["goal_radius"] = goal.radius
+    parameters["goal_outer_slope"] = goal.outer_slope
+    parameters["state_means"][0, : len(goal.means)] = goal.means
+    parameters["state_deviations"][0, : len(goal.deviations)] = goal.deviations
     parameters["speed_before_step"] = setting.speed_before_step
     parameters["control_weight"] = reward.control_weight
     parameters["contact_weight"] = reward.contact_weight

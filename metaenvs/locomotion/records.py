@@ -18,7 +18,7 @@ SEGMENTS = 16
 EDITS = 256
 COMPONENTS = 128
 BOXES = 160
-BOX_VALUES = 1024
+BOX_VALUES = 2048
 
 STATE_DTYPE = np.dtype(
     [
@@ -68,7 +68,8 @@ COUNTS = (
 NUMBERS = (
     "duration", "position_scale", "velocity_scale", "velocity_bound", "lowest", "highest",
     "least_angle", "greatest_angle", "state_bound", "action_scale", "goal_weight", "goal_peak",
-    "goal_slope", "goal_radius", "control_weight", "contact_weight", "alive_bonus",
+    "goal_slope", "goal_radius", "goal_outer_slope", "control_weight", "contact_weight",
+    "alive_bonus",
 )  # fmt: skip
 SWITCHES = (
     "recompute_constants", "normal_positions", "normal_velocities", "observe_x_velocity",
@@ -88,6 +89,8 @@ PARAMETERS_DTYPE = np.dtype(
         ("nominal_block", np.float64, BLOCK),
         ("nominal_positions", np.float64, POSITIONS),
         ("nominal_velocities", np.float64, VELOCITIES),
+        ("state_means", np.float64, POSITIONS + VELOCITIES),
+        ("state_deviations", np.float64, POSITIONS + VELOCITIES),
         ("edit_element", np.int32, EDITS),
         ("edit_component", np.int32, EDITS),
         ("edit_inverse", np.uint8, EDITS),

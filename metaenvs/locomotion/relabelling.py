@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from metaenvs.locomotion.family import locomotion
 from metaenvs.locomotion.goals import GOALS
-from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION_OR_START, VELOCITY
+from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION_OR_START, STATE, VELOCITY
 from metaenvs.locomotion.settings import Setting
 from metaenvs.tasks import Tasks
 
@@ -57,13 +57,14 @@ class RewardFunction:
         parameters = family.parameters[0]
         self._parameters = parameters
         self._goal = GOAL_ENTRIES[int(parameters["goal_kind"])]
+        self._of_state = int(parameters["goal_kind"]) == STATE
         self._cripples = "actuator_strength" in family.task_space.spaces
         self._health_counts = bool(parameters["bonus_needs_health"] and parameters["alive_bonus"])
         self._contacts_cost = bool(parameters["contact_weight"] > 0)
         self.entries = {"x_position": None, "y_position": None, "diverged": None}
-        if self._health_counts:
+        if self._health_counts or self._of_state:
             self.entries["positions"] = int(parameters["num_positions"])
-        if self._health_counts or parameters["speed_before_step"]:
+        if self._health_counts or self._of_state or parameters["speed_before_step"]:
             self.entries["velocities"] = int(parameters["num_velocities"])
         if self._contacts_cost:
             self.entries["contact_forces"] = int(parameters["num_contact_forces"])
@@ -95,9 +96,9 @@ class RewardFunction:
             state: Before the steps: arrays (...) and, for entries with a length, (..., length).
             action: (..., actuators), as ``step`` takes them.
             next_state: After the steps, alike.
-            tasks: The entries of the tasks that decide rewards, (...), (..., 2) for a position and
-                (..., actuators) for ``actuator_strength``. All leading axes broadcast: states
-                (n,) and tasks (m, 1) give (m, n).
+            tasks: The entries of the tasks that decide rewards, (...), (..., 2) for a position,
+                (..., 18) for ``goal_weights`` and (..., actuators) for ``actuator_strength``. All
+                leading axes broadcast: states (n,) and tasks (m, 1) give (m, n).
 
         Returns:
             float64, of the shape to which all leading axes broadcast.
@@ -113,7 +114,10 @@ class RewardFunction:
         speed = x_velocity
         if parameters["speed_before_step"]:
             speed = before["velocities"][..., 0]
-        pays = self._goal_pays(tasks, x, y, speed, y_velocity)
+        if self._of_state:
+            pays = self._state_pays(tasks, after)
+        else:
+            pays = self._goal_pays(tasks, x, y, speed, y_velocity)
         bonus = parameters["alive_bonus"]
         if self._health_counts:
             bonus = np.where(self._is_healthy(after), bonus, 0.0)
@@ -138,8 +142,14 @@ class RewardFunction:
             float64, of the shape to which all leading axes broadcast.
 
         Raises:
-            ValueError: An entry of the tasks is missing.
+            ValueError: An entry of the tasks is missing, or the goal is one of the whole state,
+                which ``info`` does not tell.
         """
+        if self._of_state:
+            raise ValueError(
+                "This goal pays for all positions and velocities, and info does not have them: "
+                "call the reward function with states."
+            )
         x, y = np.asarray(info["x_position"]), np.asarray(info["y_position"])
         x_velocity, y_velocity = np.asarray(info["x_velocity"]), np.asarray(info["y_velocity"])
         pays = np.asarray(info["reward_goal"])
@@ -170,7 +180,18 @@ class RewardFunction:
         pays = parameters["goal_peak"] - parameters["goal_slope"] * miss
         if kind == POSITION_OR_START:
             return pays
-        return np.where(distance > radius, 0.0, pays) if math.isfinite(radius) else pays
+        outside = 0.0 - parameters["goal_outer_slope"] * miss
+        return np.where(distance > radius, outside, pays)
+
+    def _state_pays(self, tasks: TasksLike, after: Mapping[str, Array]) -> Any:
+        """As :func:`metaenvs.locomotion.rules.weighted_state`, summed in its order."""
+        assert self._goal is not None
+        weights = self._task(tasks, self._goal)
+        numbers = np.concatenate([after["positions"], after["velocities"]], axis=-1)
+        size = numbers.shape[-1]
+        means = self._parameters["state_means"][:size]
+        terms = weights * ((numbers - means) / self._parameters["state_deviations"][:size])
+        return np.cumsum(terms, axis=-1)[..., -1]
 
     def _is_healthy(self, state: Mapping[str, Array]) -> Array:
         """As :func:`metaenvs.locomotion.rules.is_healthy`."""

@@ -7,23 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from metaenvs.kernels.random import random_uniform
+from metaenvs.kernels.random import random_normal, random_uniform
 from metaenvs.kernels.row_function import row_function
 from metaenvs.locomotion.physics import apply_task, settle, simulate
 
 __all__ = [
-    "DIRECTION", "FORWARD", "POSITION", "POSITION_OR_START", "VELOCITY", "draw_task", "observe",
-    "report", "start_episode", "step",
+    "DIRECTION", "FORWARD", "POSITION", "POSITION_OR_START", "STATE", "VELOCITY", "draw_task",
+    "observe", "report", "start_episode", "step",
 ]  # fmt: skip
 
-FORWARD, DIRECTION, VELOCITY, POSITION, POSITION_OR_START = 0, 1, 2, 3, 4
+FORWARD, DIRECTION, VELOCITY, POSITION, POSITION_OR_START, STATE = 0, 1, 2, 3, 4, 5
 """Kinds of goals."""
 
 UNIFORM, POWER, RADIUS_SQUARED, ANGLE = 0, 1, 2, 3
 """How a component of a task follows from a number u that is uniform in a box: u itself; a power
 of a base; and two that come in pairs, a point of the plane in polar coordinates."""
-
-TWO_PI = 2.0 * math.pi
 
 
 @row_function(inline=False)
@@ -49,12 +47,10 @@ def draw_task(parameters: Any, task: Any, state: Any, key: Any) -> None:
 
 @row_function(inline=False)
 def random_noise(key: Any, counter: Any, normal: Any) -> Any:
-    """Standard normal (Box and Muller), or uniform on [-1, 1): draws ``counter`` and the next."""
-    uniform = random_uniform(key, counter)
-    if not normal:
-        return 2.0 * uniform - 1.0
-    radius = math.sqrt(-2.0 * math.log(1.0 - uniform))
-    return radius * math.cos(TWO_PI * random_uniform(key, counter + 1))
+    """Standard normal, or uniform on [-1, 1): draws ``counter`` and the next."""
+    if normal:
+        return random_normal(key, counter)
+    return 2.0 * random_uniform(key, counter) - 1.0
 
 
 @row_function(inline=False)
@@ -144,6 +140,24 @@ def is_healthy(parameters: Any, state: Any) -> Any:
     return True
 
 
+@row_function(inline=False)
+def weighted_state(parameters: Any, weights: Any, state: Any) -> Any:
+    """Sum of all positions and velocities, normalised, by their weights."""
+    total = 0.0
+    for index in range(parameters.num_positions):
+        number = (state.positions[index] - parameters.state_means[index]) / (
+            parameters.state_deviations[index]
+        )
+        total += weights[index] * number
+    for index in range(parameters.num_velocities):
+        place = parameters.num_positions + index
+        number = (state.velocities[index] - parameters.state_means[place]) / (
+            parameters.state_deviations[place]
+        )
+        total += weights[place] * number
+    return total
+
+
 @row_function
 def goal_reward(parameters: Any, task: Any, state: Any, speed: Any) -> Any:
     """What the step is worth for the task's goal."""
@@ -154,6 +168,8 @@ def goal_reward(parameters: Any, task: Any, state: Any, speed: Any) -> Any:
     if kind == DIRECTION:
         along = state.x_velocity * math.cos(task[goal]) + state.y_velocity * math.sin(task[goal])
         return parameters.goal_weight * along
+    if kind == STATE:
+        return weighted_state(parameters, task[goal:], state)
     if kind == VELOCITY:
         miss = abs(speed - task[goal])
     elif kind == POSITION_OR_START:
@@ -168,7 +184,7 @@ def goal_reward(parameters: Any, task: Any, state: Any, speed: Any) -> Any:
         else:
             miss = abs(across) + abs(along)
     if miss > parameters.goal_radius:
-        return 0.0
+        return 0.0 - parameters.goal_outer_slope * miss
     return parameters.goal_peak - parameters.goal_slope * miss
 
 

@@ -58,6 +58,7 @@ class Parameters:
     goal_peak: wp.float64
     goal_slope: wp.float64
     goal_radius: wp.float64
+    goal_outer_slope: wp.float64
     control_weight: wp.float64
     contact_weight: wp.float64
     alive_bonus: wp.float64
@@ -72,6 +73,8 @@ class Parameters:
     ends_unhealthy: wp.bool
     nominal_positions: wp.array[wp.float64]
     nominal_velocities: wp.array[wp.float64]
+    state_means: wp.array[wp.float64]
+    state_deviations: wp.array[wp.float64]
 
 
 @wp.struct

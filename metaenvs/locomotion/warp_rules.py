@@ -11,7 +11,7 @@ import warp as wp
 
 from metaenvs.kernels.random import FIRST_MULTIPLIER, SECOND_MULTIPLIER
 from metaenvs.kernels.random import GOLDEN as GOLDEN_RATIO
-from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION, VELOCITY
+from metaenvs.locomotion.rules import DIRECTION, FORWARD, POSITION, STATE, VELOCITY
 from metaenvs.locomotion.warp_records import Parameters, Physics, Reports, Rows, States
 from metaenvs.locomotion.workers import TORSO
 
@@ -27,7 +27,7 @@ UNIT = wp.constant(wp.float64(1.0 / 9007199254740992.0))
 TWO_PI = wp.constant(wp.float64(2.0 * math.pi))
 BODY = wp.constant(TORSO)
 ON, ALONG = wp.constant(FORWARD), wp.constant(DIRECTION)
-AT_SPEED, AT_PLACE = wp.constant(VELOCITY), wp.constant(POSITION)
+AT_SPEED, AT_PLACE, IN_STATE = wp.constant(VELOCITY), wp.constant(POSITION), wp.constant(STATE)
 
 
 @wp.func
@@ -156,16 +156,37 @@ def clipped_squares(values: wp.array2d[wp.float32], row: wp.int32, count: wp.int
 
 @wp.func
 def reward_near(parameters: Parameters, miss: wp.float64) -> wp.float64:
-    """What missing the goal by so much is worth: nothing beyond the radius."""
-    pays = wp.float64(0.0)
+    """What missing the goal by so much is worth."""
+    pays = wp.float64(0.0) - parameters.goal_outer_slope * miss
     if miss <= parameters.goal_radius:
         pays = parameters.goal_peak - parameters.goal_slope * miss
     return pays
 
 
 @wp.func
+def weighted_state(
+    parameters: Parameters,
+    physics: Physics,
+    tasks: wp.array2d[wp.float64],
+    row: wp.int32,
+) -> wp.float64:
+    """Sum of all positions and velocities, normalised, by their weights."""
+    total = wp.float64(0.0)
+    for index in range(parameters.num_positions + parameters.num_velocities):
+        number = wp.float64(0.0)
+        if index < parameters.num_positions:
+            number = wp.float64(physics.positions[row, index])
+        else:
+            number = wp.float64(physics.velocities[row, index - parameters.num_positions])
+        number = (number - parameters.state_means[index]) / parameters.state_deviations[index]
+        total += tasks[row, parameters.goal_component + index] * number
+    return total
+
+
+@wp.func
 def goal_reward(
     parameters: Parameters,
+    physics: Physics,
     states: States,
     tasks: wp.array2d[wp.float64],
     row: wp.int32,
@@ -180,6 +201,8 @@ def goal_reward(
         pays = parameters.goal_weight * along
     elif parameters.goal_kind == AT_SPEED:
         pays = reward_near(parameters, wp.abs(speed - tasks[row, goal]))
+    elif parameters.goal_kind == IN_STATE:
+        pays = weighted_state(parameters, physics, tasks, row)
     elif parameters.goal_kind != ON:
         across = states.x_position[row] - tasks[row, goal]
         along = states.y_position[row] - tasks[row, goal + 1]
@@ -221,7 +244,7 @@ def reward_of(
     if parameters.contact_weight > wp.float64(0.0):
         squares = clipped_squares(states.contact_forces, row, parameters.num_contact_forces)
         costs += parameters.contact_weight * squares
-    states.reward_goal[row] = goal_reward(parameters, states, tasks, row, speed)
+    states.reward_goal[row] = goal_reward(parameters, physics, states, tasks, row, speed)
     states.reward_rest[row] = bonus - costs
     return parameters.ends_unhealthy and not healthy
 

@@ -46,6 +46,11 @@ class WarpVectorEnv(CudaVectorEnv, LocomotionVectorEnv):
         super().__init__(num_envs, **arguments)
         self._arguments["device"] = device
 
+    @property
+    def placement(self) -> None:
+        """Steps cannot be captured: each launches a CUDA graph of its own."""
+        return
+
     def __reduce__(self) -> tuple[Any, ...]:
         return WarpVectorEnv.__new__, (WarpVectorEnv,), self.__getstate__()
 

@@ -20,7 +20,7 @@ from metaenvs.locomotion.models import (
     mujoco,
 )
 
-__all__ = ["Workers", "make_workers", "without_islands"]
+__all__ = ["Workers", "make_workers", "stop_profiling", "without_islands"]
 
 Array = npt.NDArray[Any]
 
@@ -48,15 +48,20 @@ class Workers:
 
 
 @lru_cache(maxsize=1)
-def _function_addresses() -> dict[str, int]:
-    """Where the C functions lie in the library that the Python package has loaded."""
+def _library() -> ctypes.CDLL:
+    """The library that the Python package has loaded."""
     folder = Path(mujoco.__file__).parent
     names = ("libmujoco*.so*", "libmujoco*.dylib", "mujoco.dll")
     found = [path for name in names for path in folder.glob(name)]
     if not found:
         raise RuntimeError(f"No MuJoCo library in {folder}; is the package mujoco whole?")
-    library = ctypes.CDLL(str(found[0]))
-    addresses = {}
+    return ctypes.CDLL(str(found[0]))
+
+
+@lru_cache(maxsize=1)
+def _function_addresses() -> dict[str, int]:
+    """Where the C functions lie in it."""
+    library, addresses = _library(), {}
     for entry, name in FUNCTIONS.items():
         address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
         assert address is not None
@@ -78,6 +83,16 @@ def without_islands(model: Any) -> Any:
     return model
 
 
+def stop_profiling() -> None:
+    """Have MuJoCo not ask for the time at every stage of a step, unless a user has it call theirs.
+
+    Recent versions of its Python package set a clock for ``MjData.timer`` in the whole process,
+    which takes 15% of a HalfCheetah's step; ``mujoco.set_mjcb_time(None)`` sets it anew.
+    """
+    if mujoco.get_mjcb_time() is None:
+        ctypes.c_void_p.in_dll(_library(), "mjcb_time").value = None
+
+
 def make_workers(model_file: str, parameters: Array, num_workers: int) -> Workers:
     """Give each worker a model and data.
 
@@ -90,6 +105,7 @@ def make_workers(model_file: str, parameters: Array, num_workers: int) -> Worker
         RuntimeError: This version of MuJoCo answers otherwise by address than through its
             Python package.
     """
+    stop_profiling()
     records = np.repeat(parameters, num_workers)
     models = [without_islands(load_model(model_file)) for _ in range(num_workers)]
     data = [mujoco.MjData(model) for model in models]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import metaenvs  # noqa: F401
-from metaenvs.corners.picture import AGENT, CORNER, GOAL, VISITED, draw_corners
+from metaenvs.corners.picture import CORNER, DECOY, GOAL, VISITED, draw_corners
+from metaenvs.walk_picture import AGENT
 
-IDS = ("metaenvs/PointCorners-v0", "metaenvs/GridCorners-v0")
+IDS = ("metaenvs/PointCorners-v0", "metaenvs/GridCorners-v0", "metaenvs/DecoyCorners-v0")
 MIDDLES = [(205, 34), (205, 205), (34, 34), (34, 205)]  # Rows from above, and columns.
 
 
@@ -23,6 +24,22 @@ def test_corners_lie_where_their_sides_say() -> None:
             rim = tuple(image[row, column - 22])
             assert (rim == VISITED) == (corner == 1)
         assert tuple(image[120, 120]) == AGENT
+
+
+def test_the_decoy_lies_on_the_goals_side() -> None:
+    """Its middle, 0.3 from both axes; 26 pixels at the scale of the corners' 86."""
+    for goal in range(4):
+        image = draw_corners(
+            np.zeros((1, 2)), goal=goal, visited=np.zeros(4, np.uint8), corner_radius=0.2,
+            decoy=(0.1, 0.5),
+        )  # fmt: skip
+        shaded = {
+            corner
+            for corner, (row, column) in enumerate(MIDDLES)
+            if tuple(image[120 + round(0.3 * (row - 120)), 120 + round(0.3 * (column - 120))])
+            == DECOY
+        }
+        assert shaded == {goal}
 
 
 def test_a_walk_out_of_the_picture_goes_along_its_edge() -> None:
@@ -40,7 +57,8 @@ def test_the_trail_grows_with_the_episode(env_id: str) -> None:
     for _ in range(4):
         image = env.render()
         painted.append(int((image[..., 2].astype(int) - image[..., 0] > 60).sum()))
-        env.step(np.array([0.2, 0.0], np.float32) if "Point" in env_id else 0)
+        continuous = isinstance(env.action_space, gym.spaces.Box)
+        env.step(np.array([0.2, 0.0], np.float32) if continuous else 0)
     assert painted == sorted(set(painted))
 
 

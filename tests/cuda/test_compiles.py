@@ -20,7 +20,7 @@ from metaenvs.cuda.kernels import bind_for_device
 from metaenvs.registration import IDS, LOCOMOTION
 
 HOPPER = (9, 0)
-FLOATING = {"metaenvs/PointCorners-v0", "metaenvs/TabularMDP-v0"}
+FLOATING = {f"metaenvs/{name}-v0" for name in ("PointCorners", "PointWindSparse", "TabularMDP")}
 """Families in whose kernels products are added: a GPU rounds such a pair once, a CPU twice."""
 ONE_OF_EACH = {
     entry_point: env_id
@@ -41,7 +41,10 @@ def has_compiler() -> bool:
 
 
 class ArgumentTypes(NumPyArrays):
-    """Arrays of which kernels are told the type."""
+    """Arrays of which kernels are told the type; none runs, so that zeros stand for results."""
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+        return self.zeros(shape, dtype)
 
     def argument(self, array: Any, dtype: npt.DTypeLike | None = None) -> Any:
         types: Any = importlib.import_module("numba.cuda.types")

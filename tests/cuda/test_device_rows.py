@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import metaenvs.cuda.batch
 from metaenvs import Tasks
-from metaenvs.cuda.arrays import NumPyArrays, TorchArrays, device_available
+from metaenvs.cuda.arrays import device_available
 from metaenvs.cuda.records import RowArray
 from metaenvs.registration import IDS, LOCOMOTION
 
@@ -40,26 +39,13 @@ ROWS = 3
 TOLERANCE = 0.0 if SIMULATED else 1e-9
 
 
-class HostTensors(TorchArrays):
-    """Torch's arrays, on the CPU, with kernels in the simulator."""
-
-    def __init__(self) -> None:
-        super().__init__("cpu")
-
-    def argument(self, array: Any, dtype: npt.DTypeLike | None = None) -> Any:
-        return NumPyArrays().argument(array.numpy(), dtype)
-
-    def stream(self) -> Any:
-        return 0
-
-
 @pytest.fixture(params=["arrays of the device", "torch on the simulator"])
-def arrays(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def arrays(request: Any) -> None:
     """Which library the device's arrays are from."""
     if request.param == "torch on the simulator":
         if not SIMULATED:
             pytest.skip("a GPU has torch's arrays anyway")
-        monkeypatch.setattr(metaenvs.cuda.batch, "device_arrays", HostTensors)
+        request.getfixturevalue("host_tensors")
 
 
 def make_both(env_id: str, **arguments: Any) -> tuple[Any, Any]:
@@ -129,8 +115,8 @@ def assert_steps_alike(cpu: Any, device: Any, actions: npt.NDArray[Any]) -> int:
 @pytest.mark.parametrize("env_id", ARRAY_IDS)
 def test_every_familys_rows_are_those_of_the_cpu(env_id: str) -> None:
     """With tasks that rows draw, then from a pool and pinned, and rows begun again in between."""
-    if env_id == "metaenvs/TabularMDP-v0" and not SIMULATED:
-        pytest.skip("laws drawn on a GPU have other last digits, hence other ids: see the pool")
+    if env_id in ("metaenvs/TabularMDP-v0", "metaenvs/PointWindSparse-v0") and not SIMULATED:
+        pytest.skip("tasks drawn on a GPU have other last digits, hence other ids: see the pool")
     cpu, device = make_both(
         env_id, episodes_per_trial=2, episode_steps=3, trial_inputs="dict", task_in_info=True,
         autoreset_mode=AutoresetMode.SAME_STEP,
@@ -155,8 +141,9 @@ def test_every_familys_rows_are_those_of_the_cpu(env_id: str) -> None:
     assert device.unwrapped.get_task() == cpu.unwrapped.get_task()
 
 
-def test_tasks_of_a_pool_give_equal_rows_whatever_drew_them() -> None:
-    cpu, device = make_both("metaenvs/TabularMDP-v0", n_tasks=4, episode_steps=3)
+@pytest.mark.parametrize("env_id", ["metaenvs/TabularMDP-v0", "metaenvs/PointWindSparse-v0"])
+def test_tasks_of_a_pool_give_equal_rows_whatever_drew_them(env_id: str) -> None:
+    cpu, device = make_both(env_id, n_tasks=4, episode_steps=3)
     assert device.unwrapped.pool == cpu.unwrapped.pool
     assert_same(device.reset(seed=1), cpu.reset(seed=1))
     assert assert_steps_alike(cpu, device, draw_actions(cpu, 10))
@@ -223,6 +210,40 @@ def test_a_step_neither_copies_to_the_host_nor_from_it(monkeypatch: pytest.Monke
             monkeypatch.setattr(library, name, refuse)
         for action in actions:
             device.step(action)
+
+
+@pytest.mark.usefixtures("arrays")
+def test_a_pool_lies_on_the_device_and_another_one_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tasks are drawn from it there: what goes to the device at a reset is a few bytes a row."""
+    cpu, device = make_both(EASY, n_tasks=12, episode_steps=3)
+    library, uploaded = device.unwrapped._batch.arrays, []
+    upload = library.upload
+
+    def count(array: npt.NDArray[Any]) -> Any:
+        uploaded.append(array.nbytes)
+        return upload(array)
+
+    monkeypatch.setattr(library, "upload", count)
+    actions = draw_actions(cpu, 9)
+    pool = cpu.unwrapped.sample_tasks(12)
+    before = device.unwrapped.placement
+    for seed, tasks in enumerate((cpu.unwrapped.pool, pool, pool[:7])):
+        for env in (cpu, device):
+            env.unwrapped.set_pool(tasks, np.arange(1.0, len(tasks) + 1))
+        assert (device.unwrapped.placement is before) == (len(tasks) == 12)
+        size = device.unwrapped._batch.pool.nbytes
+        uploaded.clear()
+        assert_same(device.reset(seed=seed), cpu.reset(seed=seed))
+        uploads = sum(uploaded)
+        assert uploads <= ROWS * 16 < size
+        given = [to_device(device, action) for action in actions]
+        uploaded.clear()
+        for action, there in zip(actions, given, strict=True):
+            assert_same(device.step(there), cpu.step(action))
+        assert not uploaded
+        assert_same(device.unwrapped.get_state(), cpu.unwrapped.get_state())
 
 
 @pytest.mark.usefixtures("arrays")

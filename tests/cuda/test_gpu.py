@@ -76,6 +76,9 @@ def test_steps_are_captured_in_a_graph_and_replayed() -> None:
         expected = flatten([eager.step(action) for action in actions])
         for one, other in zip(seen, expected, strict=True):
             assert torch.equal(one, other)
+    state = eager.unwrapped.get_state()
+    for name, array in captured.unwrapped.get_state().items():
+        np.testing.assert_array_equal(array, state[name], err_msg=name)
 
 
 def test_laws_drawn_on_the_device_are_those_of_the_cpu_to_rounding() -> None:

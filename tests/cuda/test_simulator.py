@@ -15,6 +15,7 @@ NEED_A_DEVICE = (
     "cuda/test_device_rows.py",
     "agents/test_device_rollouts.py",
     "agents/test_device_maml.py",
+    "agents/bench/test_cuda_training.py",
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from metaenvs.locomotion.changed_goals import random_parameters
 from metaenvs.locomotion.distributions import Between
-from metaenvs.locomotion.goals import Reward
+from metaenvs.locomotion.goals import GOALS, Reward
 from metaenvs.locomotion.published import PUBLISHED
 from metaenvs.locomotion.relabelling import RewardFunction
 
@@ -37,9 +37,16 @@ def walk(setting: str, num_steps: int = 30) -> Any:
             env.reset(options={"reset_mask": ended})
 
 
-def expected_goal(setting: str, tasks: Any, info: Any) -> Any:
+def expected_goal(setting: str, tasks: Any, info: Any, state: Any) -> Any:
     """The specification's formulas, by hand."""
     speed = info["x_velocity"]
+    if setting == "HFRAntVelocitySparse":
+        miss = np.abs(speed - tasks["goal_velocity"])
+        return (miss < 0.5) - miss
+    if setting == "HFRHalfCheetahHighDim":
+        whole = np.hstack([state["states/positions"][:, :9], state["states/velocities"][:, :9]])
+        normal = (whole - GOALS["state"].means) / GOALS["state"].deviations
+        return np.einsum("rk,rk->r", normal, tasks["goal_weights"])
     if setting == "LDMAntDirection":
         angle = tasks["goal_direction"]
         return speed * np.cos(angle) + info["y_velocity"] * np.sin(angle)
@@ -78,6 +85,8 @@ COSTS = {
     "HFRHalfCheetahVelocity": (0.05, 0.0, 0.0),
     "HFRAntGoal": (0.005, 0.5e-3, 0.05),
     "HFRAntVelocity": (0.005, 0.5e-3, 1.05),
+    "HFRAntVelocitySparse": (0.005, 0.5e-3, 0.05),
+    "HFRHalfCheetahHighDim": (0.05, 0.0, 0.0),
     "SparseHopperVelocity": (1e-3, 0.0, 0.05),
     "SparseWalker2dVelocity": (1e-3, 0.0, 0.05),
     "ITTSAntVelocity": (0.005, 0.5e-3, 1.05),
@@ -94,7 +103,7 @@ COSTS = {
 def test_rewards_are_the_papers(setting: str) -> None:
     control_weight, contact_weight, bonus = COSTS[setting]
     for tasks, actions, reward, info, state in walk(setting):
-        goal = expected_goal(setting, tasks, info)
+        goal = expected_goal(setting, tasks, info, state)
         forces = np.clip(state["states/contact_forces"], -1, 1)
         costs = control_weight * np.square(actions).sum(1)
         costs = costs + contact_weight * np.square(forces).sum(1)
@@ -121,7 +130,9 @@ def test_the_reward_function_gives_the_steps_rewards(setting: str) -> None:
         got = reward_of(state, actions, reward_of.states(env), tasks)
         assert got.dtype == np.float64
         np.testing.assert_array_equal(got, reward)
-        np.testing.assert_allclose(reward_of.from_info(info, tasks), reward, rtol=1e-12, atol=1e-12)
+        if "goal_weights" not in tasks:
+            again = reward_of.from_info(info, tasks)
+            np.testing.assert_allclose(again, reward, rtol=1e-12, atol=1e-12)
         if (terminated | truncated).any():
             env.reset(options={"reset_mask": terminated | truncated})
 
@@ -159,7 +170,11 @@ def test_the_reward_function_of_an_experiment_of_ones_own() -> None:
     assert fell
 
 
-@pytest.mark.parametrize("setting", ["HFRAntGoal", "LDMAntGoal", "LDMHalfCheetahVelocity"])
+@pytest.mark.parametrize(
+    "setting",
+    ["HFRAntGoal", "LDMAntGoal", "LDMHalfCheetahVelocity", "HFRAntVelocitySparse",
+     "HFRHalfCheetahHighDim"],
+)  # fmt: skip
 def test_relabelling_is_the_reward_that_the_other_task_pays(setting: str) -> None:
     """The same start and actions in two rows, two goals: each row's steps under the other's."""
     reward_of = RewardFunction(setting)
@@ -176,8 +191,9 @@ def test_relabelling_is_the_reward_that_the_other_task_pays(setting: str) -> Non
         _, reward, _, _, info = env.step(actions)
         after = reward_of.states(env)
         np.testing.assert_array_equal(reward_of(state, actions, after, tasks[::-1]), reward[::-1])
-        swapped = reward_of.from_info(info, tasks[::-1])
-        np.testing.assert_allclose(swapped, reward[::-1], rtol=1e-12, atol=1e-12)
+        if setting != "HFRHalfCheetahHighDim":
+            swapped = reward_of.from_info(info, tasks[::-1])
+            np.testing.assert_allclose(swapped, reward[::-1], rtol=1e-12, atol=1e-12)
         differ |= reward[0] != reward[1]
     assert differ
 
@@ -225,6 +241,37 @@ def test_a_step_that_diverged_pays_nothing_in_any_task() -> None:
     after = {**before, "diverged": np.array([False, True])}
     rewards = reward_of(before, np.zeros((2, 6)), after, {"goal_velocity": 0.1})
     np.testing.assert_allclose(rewards, [1.9, 0.0])
+
+
+def test_the_bonus_of_a_velocity_begins_nearer_than_half_a_metre_a_second() -> None:
+    """The radius itself is outside, as the authors' comparison has it."""
+    reward_of = RewardFunction("HFRAntVelocitySparse", contact_forces=False)
+    misses = np.array([0.25, np.nextafter(0.5, 0.0), 0.5, 1.0])
+    before = {name: np.zeros(4) for name in ("x_position", "y_position", "diverged")}
+    after = {**before, "x_position": 0.05 * misses}
+    rewards = reward_of(before, np.zeros(8), after, {"goal_velocity": 0.0})
+    np.testing.assert_allclose(rewards, [0.8, 0.55, -0.45, -0.95], rtol=1e-12)
+
+
+def test_every_weight_of_the_state_counts_by_its_deviation() -> None:
+    """One weight at a time: what the paper's own normalisation gives for a state of ones."""
+    reward_of = RewardFunction("HFRHalfCheetahHighDim")
+    state = {name: np.ones(length or ()) for name, length in reward_of.entries.items()}
+    state["diverged"] = np.array(False)
+    rewards = reward_of(state, np.zeros(6), state, {"goal_weights": np.eye(18)})
+    goal = GOALS["state"]
+    expected = (1 - np.array(goal.means)) / np.array(goal.deviations)
+    np.testing.assert_allclose(rewards, expected, rtol=1e-12)
+    assert np.unique(rewards).size == 18
+
+
+def test_goals_of_the_whole_state_are_half_cheetahs() -> None:
+    with pytest.raises(ValueError, match=r"18 positions.*ant has 29"):
+        gym.make(
+            "metaenvs/HFRHalfCheetahHighDim-v0", robot="ant", vary={"goal_weights": ([0.0] * 18,)}
+        )
+    with pytest.raises(ValueError, match="with states"):
+        RewardFunction("HFRHalfCheetahHighDim").from_info({}, {"goal_weights": np.zeros(18)})
 
 
 def test_what_is_missing_is_told() -> None:

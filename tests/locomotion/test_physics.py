@@ -16,7 +16,7 @@ from metaenvs.locomotion.goals import Reward
 from metaenvs.locomotion.models import load_model
 from metaenvs.locomotion.robots import ROBOTS
 from metaenvs.locomotion.settings import Observation
-from metaenvs.locomotion.workers import without_islands
+from metaenvs.locomotion.workers import stop_profiling, without_islands
 
 mujoco = pytest.importorskip("mujoco")
 
@@ -280,3 +280,33 @@ def test_importing_the_package_imports_no_mujoco() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
     assert metaenvs.__version__
+
+
+def profiled_steps() -> int:
+    """How many of a hundred steps of a model of their own MuJoCo's profile counts time for."""
+    model = load_model("half_cheetah.xml")
+    data = mujoco.MjData(model)
+    for _ in range(100):
+        mujoco.mj_step(model, data)
+    return int(sum(timer.duration > 0 for timer in data.timer))
+
+
+def test_mujoco_does_not_ask_for_the_time() -> None:
+    mujoco.set_mjcb_time(None)
+    plain("half_cheetah")
+    assert profiled_steps() == 0
+
+
+def test_a_users_clock_is_left_alone() -> None:
+    ticks = iter(range(10**9))
+    mujoco.set_mjcb_time(lambda: float(next(ticks)))
+    try:
+        env = plain("half_cheetah")
+        assert profiled_steps() > 0
+        env.reset(seed=0)
+        before = next(ticks)
+        env.step(np.zeros((1, 6), np.float32))
+        assert next(ticks) > before + 5
+    finally:
+        mujoco.set_mjcb_time(None)
+        stop_profiling()

@@ -119,7 +119,8 @@ OBSERVATIONS = {
     "RandomParametersHopper": (11, 3, 200), "RandomParametersWalker2d": (17, 6, 200),
     "SparseHalfCheetahVelocity": (20, 6, 200), "SparseAntGoal": (29, 8, 200),
     "HFRHalfCheetahVelocity": (20, 6, 200), "HFRAntGoal": (113, 8, 200),
-    "HFRAntVelocity": (113, 8, 200),
+    "HFRAntVelocity": (113, 8, 200), "HFRAntVelocitySparse": (113, 8, 200),
+    "HFRHalfCheetahHighDim": (18, 6, 200),
 }  # fmt: skip
 
 
@@ -227,13 +228,18 @@ def test_itts_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "seed", "num_tasks"),
-    [("HFRHalfCheetahVelocity", 1, 130), ("HFRAntVelocity", 3, 180)],
-)
-def test_hfrs_velocities_are_the_authors(setting: str, seed: int, num_tasks: int) -> None:
+    ("setting", "seed", "num_tasks", "low"),
+    [
+        ("HFRHalfCheetahVelocity", 1, 130, 0.0), ("HFRAntVelocity", 3, 180, 0.0),
+        ("HFRAntVelocitySparse", 3, 180, -1.5),
+    ],
+)  # fmt: skip
+def test_hfrs_velocities_are_the_authors(
+    setting: str, seed: int, num_tasks: int, low: float
+) -> None:
     """The last 30 of the numbers that NumPy's old generator gives for the authors' seed."""
     rng = np.random.RandomState(seed)
-    listed = [3.0 * rng.random_sample() for _ in range(num_tasks)]
+    listed = [low + 3.0 * rng.random_sample() for _ in range(num_tasks)]
     assert make(setting).pool["goal_velocity"].tolist() == listed[:-30]
     assert make(setting, split="test").pool["goal_velocity"].tolist() == listed[-30:]
 
@@ -248,7 +254,16 @@ def test_hfrs_goals_are_even_on_a_half_circle_in_the_authors_order() -> None:
     np.testing.assert_allclose(np.linalg.norm(np.concatenate(goals), axis=1), 2.0)
 
 
-@pytest.mark.parametrize("setting", ["HFRAntGoal", "HFRAntVelocity"])
+def test_hfrs_weights_of_the_state_are_the_authors() -> None:
+    """Drawn one task after another from NumPy's old generator."""
+    rng = np.random.RandomState(1)
+    listed = [[2.0 * rng.random_sample() - 1.0 for _ in range(18)] for _ in range(130)]
+    for split, expected in (("train", listed[:100]), ("test", listed[100:])):
+        pool = make("HFRHalfCheetahHighDim", split=split).pool["goal_weights"]
+        np.testing.assert_allclose(pool, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("setting", ["HFRAntGoal", "HFRAntVelocity", "HFRAntVelocitySparse"])
 def test_hfrs_ant_has_pearls_gears(setting: str) -> None:
     env = gym.make_vec(f"metaenvs/{setting}-v0", num_envs=2)
     env.reset(seed=0)

@@ -58,9 +58,10 @@ def test_a_fresh_measurement_agrees(setting: str, split: str) -> None:
         line = scores()[env_id, split, agent.name]
         returns, lengths = command.episodes_of(agent, env_id, split, num_episodes=20, seed=1000)
         spread = max(returns.std(ddof=1), float(line["deviation"]))
-        error = spread * np.sqrt(1 / len(returns) + 1 / int(line["episodes"]))
-        assert abs(returns.mean() - float(line["mean_return"])) < 5 * error + 0.01
-        assert abs(lengths.mean() / float(line["mean_length"]) - 1) < 0.5
+        share = np.sqrt(1 / len(returns) + 1 / int(line["episodes"]))
+        assert abs(returns.mean() - float(line["mean_return"])) < 5 * spread * share + 0.01
+        length_error = lengths.std(ddof=1) * share
+        assert abs(lengths.mean() - float(line["mean_length"])) < 5 * length_error + 0.1
 
 
 def test_lines_are_written_in_the_place_of_those_of_their_id(

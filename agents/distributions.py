@@ -42,7 +42,7 @@ class Categorical:
         """The most probable actions (...) int64."""
         return outputs.argmax(-1)
 
-    def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, outputs: Tensor, noise: Tensor, deviations: Tensor | None = None) -> Tensor:
         """Actions (...) int64 from outputs (..., num_actions) and noise (...)."""
         passed = outputs.softmax(-1).cumsum(-1) <= noise[..., None]
         return passed.sum(-1).clamp(max=self.num_actions - 1)
@@ -96,8 +96,13 @@ class Gaussian:
         """The most probable actions (..., num_dimensions)."""
         return outputs.chunk(2, -1)[0]
 
-    def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
-        """Actions (..., num_dimensions) from outputs and noise."""
+    def sample(self, outputs: Tensor, noise: Tensor, deviations: Tensor | None = None) -> Tensor:
+        """Actions (..., num_dimensions) from outputs and noise.
+
+        With ``deviations`` given, the outputs are the means alone.
+        """
+        if deviations is not None:
+            return torch.addcmul(outputs, noise, deviations)
         mean, log_deviation = outputs.chunk(2, -1)
         return torch.addcmul(mean, noise, log_deviation.exp())
 

@@ -54,7 +54,7 @@ class MAMLAgent:
         noise = self._noise()[:, None]
         self._actions = self._policy.distribution.sample(self._outputs, noise)
         self._features = features
-        return self._policy.shape_actions(self._actions)
+        return self._policy.shape_actions(self._actions).numpy()
 
     def observe(self, transition: Transition) -> None:
         """Keep the step, and adapt the rows whose exploration has ended."""
@@ -97,7 +97,7 @@ class MAMLAgent:
                 mask[row, number, : len(steps)] = True
         first, at = torch.arange(len(rows))[:, None, None], torch.as_tensor(index)
         episodes = lay_out_steps(
-            self._policy, features[first, at], actions[first, at], outputs[first, at],
+            self._policy, [features[first, at]], actions[first, at], outputs[first, at],
             rewards[first, at], torch.as_tensor(mask),
         )  # fmt: skip
         advantages = inner_advantages(episodes, self._policy.config)

@@ -84,11 +84,13 @@ class MAMLConfig:
     """Widths of the layers of tanh units (Finn et al.: 100, 100)."""
     initial_deviation: float = 1.0
     """Of a Gaussian policy's actions."""
-    steps_per_chunk: int = 4000
-    """Tasks are updated together until they have so many steps of one phase: what is made of them
-    should fit in a core's cache. It changes rounding only."""
+    steps_per_chunk: int = 20_000
+    """Tasks are updated together until they have so many steps of one phase, or the threads have
+    work; on a GPU all are. It changes rounding only."""
     episodes_per_trial: int = 21
     """Episodes when evaluated: all but the last are divided among the inner steps."""
+    device: str = "cpu"
+    """Where the tasks are played and the networks run: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
         if isinstance(self.trust_region, dict):  # as a run's folder has it
@@ -107,7 +109,6 @@ class MAMLConfig:
             ("discount", 0 <= self.discount <= 1, "from 0 to 1"),
             ("trace_decay", 0 <= self.trace_decay <= 1, "from 0 to 1"),
             ("learning_rate", self.learning_rate > 0, "positive"),
-            ("epochs", self.epochs >= 1, "at least 1"),
             ("clip", self.clip > 0, "positive"),
             (
                 "trust_region.curvature_share",
@@ -120,6 +121,8 @@ class MAMLConfig:
             ("hidden_sizes", all(size >= 1 for size in self.hidden_sizes), "of widths from 1 on"),
             ("initial_deviation", self.initial_deviation > 0, "positive"),
             ("steps_per_chunk", self.steps_per_chunk >= 1, "at least 1"),
+            ("device", self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
+            ("epochs", self.epochs >= 1, "at least 1"),
             ("episodes_per_trial", self.episodes_per_trial >= needed, f"at least {needed}"),
         ]
         for name, holds, expectation in checks:
@@ -132,3 +135,8 @@ class MAMLConfig:
         """The inner estimator's row in the table of :mod:`agents.estimators.surrogate`."""
         orders: dict[str, Order] = {"score": "score", "lvc": 1, "taypo": self.taypo_order}
         return orders.get(self.inner_estimator, math.inf)
+
+    @property
+    def curved_tasks(self) -> int:
+        """How many tasks TRPO takes the curvature of."""
+        return max(1, round(self.trust_region.curvature_share * self.num_tasks))

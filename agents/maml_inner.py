@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,7 +137,12 @@ class InnerStep:
 
 
 def inner_step(
-    policy: MAMLPolicy, parameters: Parameters, episodes: Episodes, advantages: Tensor
+    policy: MAMLPolicy,
+    parameters: Parameters,
+    episodes: Episodes,
+    advantages: Tensor,
+    *,
+    acted: bool = False,
 ) -> InnerStep:
     """One inner step of each task, on its own episodes (Finn et al. 2017, algorithm 3, line 7).
 
@@ -147,9 +153,11 @@ def inner_step(
         parameters: Of each task (tasks, ...).
         episodes: Collected with these, or with what they were before the outer epochs.
         advantages: (tasks, rollouts, time).
+        acted: Whether it was these that collected: what they gave is then known.
     """
     config = policy.config
-    passed = ForwardPass(policy, parameters, episodes.features)
+    known = episodes.known_pass if acted else None
+    passed = ForwardPass(policy, parameters, episodes.features, known)
     with torch.enable_grad():
         log_probabilities = policy.distribution.log_probabilities(passed.outputs, episodes.actions)
         per_episode = surrogate(
@@ -225,9 +233,8 @@ def sample(
 ) -> tuple[MetaBatch, list[Path]]:
     """Collect, adapt, and collect again, with this rank's share of the tasks.
 
-    Answers the paths of all chunks of tasks too.
-
-    These keep what derivatives need: the first outer step need not adapt again.
+    Answers the paths of all chunks of tasks too: these keep what derivatives need, and the first
+    outer step need not adapt again.
     """
     config = policy.config
     mine = ranks.share(config.num_tasks, "num_tasks")
@@ -243,21 +250,25 @@ def sample(
     def advance(number: int) -> None:
         chunk = chunks[number]
         before = {name: value[chunk] for name, value in current.items()}
+        episodes = inner[-1].of_tasks(chunk)
         paths[number].append(
-            inner_step(policy, before, inner[-1].of_tasks(chunk), advantages[-1][chunk])
+            inner_step(policy, before, episodes, advantages[-1][chunk], acted=True)
         )
+
+    def collect(phase: int) -> Episodes:
+        pinned = tasks if phase == 0 else None
+        return collect_episodes(env, policy, current, noise, tasks=pinned)
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):
-        pinned = tasks if step == 0 else None
-        inner.append(collect_episodes(env, policy, current, noise, tasks=pinned))
+        inner.append(collect(step))
         advantages.append(inner_advantages(inner[-1], config))
         if step == 0:
-            chunks = chunks_of(inner[0], config.steps_per_chunk)
+            chunks = chunks_of(inner[0], config, threads)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
-    outer = collect_episodes(env, policy, current, noise)
+    outer = collect(config.inner_steps)
     return meta_batch(inner, advantages, outer, config, chunks), paths
 
 
@@ -289,11 +300,22 @@ def meta_batch(
     return MetaBatch(inner, advantages, outer, outer_advantages, returns, baseline, chunks)
 
 
-def chunks_of(episodes: Episodes, steps_per_chunk: int) -> list[slice]:
-    """The tasks of each program: as many as have so many steps together, and one at least."""
+def chunks_of(episodes: Episodes, config: MAMLConfig, threads: int = 1) -> list[slice]:
+    """The tasks of each program.
+
+    Those whose curvature TRPO takes are apart from the rest. On a GPU that is all; on a CPU both
+    are divided evenly among the threads, and further where that leaves more than
+    ``steps_per_chunk`` steps and more than one task together.
+    """
     num_tasks, steps = episodes.valid.shape
-    size = max(1, steps_per_chunk // steps)
-    return [slice(start, min(start + size, num_tasks)) for start in range(0, num_tasks, size)]
+    curved = min(config.curved_tasks, num_tasks) if config.outer == "trpo" else num_tasks
+    starts: list[int] = []
+    for first, end in ((0, curved), (curved, num_tasks)):
+        size = max(1, end - first)
+        if config.device == "cpu":
+            size = min(max(1, config.steps_per_chunk // steps), -(-size // threads))
+        starts += range(first, end, size)
+    return [slice(start, end) for start, end in itertools.pairwise([*starts, num_tasks])]
 
 
 def for_each(function: Callable[[int], Any], number: int, threads: int) -> list[Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agents import compiled_passes, network_passes
 from agents.task_policy import Parameters, TaskPolicy
 
 __all__ = ["ForwardPass", "Slopes"]
@@ -30,34 +31,38 @@ class ForwardPass:
         policy: Whose network.
         parameters: Of each task (tasks, ...).
         features: (tasks, n, features).
+        known: What each layer read and the outputs, where these parameters have acted: the pass is
+            then not taken again.
     """
 
-    def __init__(self, policy: TaskPolicy, parameters: Parameters, features: Tensor) -> None:
+    def __init__(
+        self,
+        policy: TaskPolicy,
+        parameters: Parameters,
+        features: Tensor,
+        known: tuple[list[Tensor], Tensor] | None = None,
+    ) -> None:
         self._policy = policy
         with torch.no_grad():
             self._scaled = policy.scaled(parameters)
             self._read: list[Tensor] = []
-            outputs = policy.run(self._scaled, features, self._read)
-        self.outputs = outputs.requires_grad_()
+            if known is None:
+                outputs = policy.run(self._scaled, features, self._read)
+            else:
+                self._read, outputs = known
+        self._weights = self._layers(self._scaled)[0]
+        # The same functions: compiled where they can be.
+        self._passes = compiled_passes if compiled_passes.serves(features) else network_passes
+        self.outputs = outputs.detach().requires_grad_()
         """(tasks, n, outputs), a leaf: objectives of outputs are differentiated down to it."""
 
     @torch.no_grad()
     def slopes(self, gradient: Tensor) -> Slopes:
         """The gradient by the parameters, from that by the outputs (tasks, n, outputs)."""
-        policy, scaled = self._policy, self._scaled
-        deviations = gradient[..., policy.num_means :]
+        policy = self._policy
         delta = gradient[..., : policy.num_means]
-        deltas, found = [delta], {}
-        for number in reversed(range(policy.num_layers)):
-            read = self._read[number]
-            found[f"weight_{number}"] = _products(read, delta)
-            found[f"bias_{number}"] = delta.sum(1, keepdim=True)
-            if number:
-                delta = _through_units(delta @ scaled[f"weight_{number}"].mT, read)
-                deltas.insert(0, delta)
-        if "log_deviation" in scaled:
-            found["log_deviation"] = deviations.sum(1)
-        return Slopes(self, deltas, policy.unscaled(found))
+        deltas, of_weights, of_biases = self._passes.backward(self._read, self._weights, delta)
+        return Slopes(self, deltas, self._unscaled(of_weights, of_biases, gradient))
 
     @torch.no_grad()
     def tangent(self, direction: Parameters) -> Tensor:
@@ -65,19 +70,27 @@ class ForwardPass:
         return self._tangent(self._policy.scaled(direction))[0]
 
     def _tangent(self, direction: Parameters) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Also how sums and units of the hidden layers change; of a scaled direction."""
-        sums: list[Tensor] = []
-        units: list[Tensor] = []
-        for number in range(self._policy.num_layers):
-            change = torch.baddbmm(
-                direction[f"bias_{number}"], self._read[number], direction[f"weight_{number}"]
-            )
-            if number:
-                change.baddbmm_(units[-1], self._scaled[f"weight_{number}"])
-            if number < self._policy.num_layers - 1:
-                sums.append(change)
-                units.append(torch.ops.aten.sigmoid_backward(change, self._read[number + 1]))
-        return self._policy.with_deviations(change, direction), sums, units
+        """Also how sums and units of the layers change; of a scaled direction."""
+        change, biases = self._layers(direction)
+        sums, units = self._passes.tangent(self._read, self._weights, change, biases)
+        return self._policy.with_deviations(sums[-1], direction), sums, units
+
+    def _layers(self, scaled: Parameters) -> tuple[list[Tensor], list[Tensor]]:
+        layers = range(self._policy.num_layers)
+        weights, biases = (
+            [scaled[f"{kind}_{layer}"] for layer in layers] for kind in ("weight", "bias")
+        )
+        return weights, biases
+
+    def _unscaled(
+        self, of_weights: list[Tensor], of_biases: list[Tensor], by_outputs: Tensor
+    ) -> Parameters:
+        """By parameters, from what is by weights and biases, and by the outputs."""
+        found = {f"weight_{layer}": part for layer, part in enumerate(of_weights)}
+        found |= {f"bias_{layer}": part for layer, part in enumerate(of_biases)}
+        if "log_deviation" in self._scaled:
+            found["log_deviation"] = by_outputs[..., self._policy.num_means :].sum(1)
+        return self._policy.unscaled(found)
 
 
 class Slopes:
@@ -85,7 +98,6 @@ class Slopes:
 
     def __init__(self, passed: ForwardPass, deltas: list[Tensor], gradient: Parameters) -> None:
         self._passed, self._deltas = passed, deltas
-        self._bends: list[Tensor] | None = None
         self.gradient = gradient
         """By the parameters of each task (tasks, ...)."""
 
@@ -99,52 +111,15 @@ class Slopes:
         Returns:
             (tasks, ...)
         """
-        passed = self._passed
+        passed, policy = self._passed, self._passed._policy
         with torch.no_grad():
-            scaled = passed._policy.scaled(direction)
+            scaled = policy.scaled(direction)
             outputs, sums, units = passed._tangent(scaled)
         # The Hessian by the outputs is symmetric: the product is a gradient.
         (curved,) = torch.autograd.grad(gradient, passed.outputs, outputs, retain_graph=True)
         with torch.no_grad():
-            return self._change(scaled, curved, sums, units)
-
-    def _change(
-        self, direction: Parameters, curved: Tensor, sums: list[Tensor], units: list[Tensor]
-    ) -> Parameters:
-        policy, scaled, read = self._passed._policy, self._passed._scaled, self._passed._read
-        if self._bends is None:
-            self._bends = [
-                torch.addcmul(delta, delta, unit, value=-2)
-                for delta, unit in zip(self._deltas, read[1:], strict=False)
-            ]
-        found = {}
-        change = curved[..., : policy.num_means]
-        for number in reversed(range(policy.num_layers)):
-            weight = _products(read[number], change)
-            found[f"bias_{number}"] = change.sum(1, keepdim=True)
-            if number:
-                delta = self._deltas[number]
-                weight += _products(units[number - 1], delta)
-                change = change @ scaled[f"weight_{number}"].mT
-                change.baddbmm_(delta, direction[f"weight_{number}"].mT)
-                change = _through_units(change, read[number])
-                change.addcmul_(self._bends[number - 1], sums[number - 1])
-            found[f"weight_{number}"] = weight
-        if "log_deviation" in scaled:
-            found["log_deviation"] = curved[..., policy.num_means :].sum(1)
-        return policy.unscaled(found)
-
-
-def _products(one: Tensor, other: Tensor) -> Tensor:
-    """``one.mT @ other``, of many rows; where the second is narrow, in the order that is faster."""
-    if other.shape[-1] < one.shape[-1]:
-        return (other.mT @ one).mT
-    return one.mT @ other
-
-
-def _through_units(gradient: Tensor, units: Tensor) -> Tensor:
-    """From the gradient by sigmoid units to that by their sums, in the memory of the first."""
-    through: Tensor = torch.ops.aten.sigmoid_backward.grad_input(
-        gradient, units, grad_input=gradient
-    )
-    return through
+            of_weights, of_biases = passed._passes.backward_change(
+                passed._read, passed._weights, passed._layers(scaled)[0], self._deltas,
+                curved[..., : policy.num_means], sums, units,
+            )  # fmt: skip
+            return passed._unscaled(of_weights, of_biases, curved)

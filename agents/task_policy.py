@@ -95,7 +95,7 @@ class TaskPolicy(nn.Module):
         flat = observations.reshape(observations.shape[0], -1)
         if not self.observes_codes:
             return flat.float() * self.scale if self.scale != 1.0 else flat.float()
-        features = torch.zeros(flat.shape[0], self.num_features)
+        features = flat.new_zeros((flat.shape[0], self.num_features), dtype=torch.float32)
         return features.scatter_(1, flat + self.offsets, 1.0)
 
     def for_tasks(self, num_tasks: int) -> Parameters:
@@ -162,6 +162,6 @@ class TaskPolicy(nn.Module):
         log_deviation = parameters["log_deviation"][:, None].expand_as(means)
         return torch.cat([means, log_deviation], -1)
 
-    def shape_actions(self, actions: Tensor) -> np.ndarray[Any, Any]:
+    def shape_actions(self, actions: Tensor) -> Tensor:
         """Actions of all rows as the environment takes them: (rows, *action shape)."""
-        return actions.reshape(-1, *self.action_shape).numpy()
+        return actions.reshape(-1, *self.action_shape)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from agents import ranks
+from agents.device_rollouts import STEPS_BETWEEN_QUESTIONS
 from agents.rollouts import Noise
 from agents.task_policy import Parameters, TaskPolicy
+from agents.task_record import NetworkRecord
 from metaenvs import Tasks
 
 __all__ = ["Episodes", "collect_episodes", "lay_out_steps"]
+
+MANY_STEPS = 512
+"""Memory is taken for the steps of an episode's limit, and at first for no more than this."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,9 @@ class Episodes:
     padding of its shorter episodes. What estimators read is laid out by time and padded.
     """
 
-    features: Tensor
-    """What the network read: packed (tasks, steps, features)."""
+    read: list[Tensor]
+    """What each layer of the network read: packed (tasks, steps, width). Of the first alone where
+    no more is known."""
     actions: Tensor
     """Packed (tasks, steps, ...)."""
     outputs: Tensor
@@ -45,6 +51,16 @@ class Episodes:
     slots: Tensor | None
     """Where each packed step lies in (rollouts * time), and beyond it where it does not exist
     (tasks, steps) int64; None where no episode has padding."""
+
+    @property
+    def features(self) -> Tensor:
+        """What the network read: packed (tasks, steps, features)."""
+        return self.read[0]
+
+    @property
+    def known_pass(self) -> tuple[list[Tensor], Tensor] | None:
+        """The pass through the network that acted, for :class:`agents.task_network.ForwardPass`."""
+        return (self.read, self.outputs) if len(self.read) > 1 else None
 
     @property
     def num_steps(self) -> Tensor:
@@ -77,21 +93,22 @@ class Episodes:
         """Each packed step's number in its episode (tasks, steps) int64."""
         num_tasks, rollouts, time = self.mask.shape
         if self.slots is None:
-            return torch.arange(time).repeat(rollouts).expand(num_tasks, -1)
+            steps = torch.arange(time, device=self.mask.device)
+            return steps.repeat(rollouts).expand(num_tasks, -1)
         return self.slots % time
 
     def of_tasks(self, tasks: slice) -> Episodes:
         """The episodes of some tasks."""
         return Episodes(
-            self.features[tasks], self.actions[tasks], self.outputs[tasks], self.valid[tasks],
-            self.log_probabilities[tasks], self.rewards[tasks], self.mask[tasks],
-            None if self.slots is None else self.slots[tasks],
+            [part[tasks] for part in self.read], self.actions[tasks], self.outputs[tasks],
+            self.valid[tasks], self.log_probabilities[tasks], self.rewards[tasks],
+            self.mask[tasks], None if self.slots is None else self.slots[tasks],
         )  # fmt: skip
 
 
 def lay_out_steps(
     policy: TaskPolicy,
-    features: Tensor,
+    read: Sequence[Tensor],
     actions: Tensor,
     outputs: Tensor,
     rewards: Tensor,
@@ -101,7 +118,8 @@ def lay_out_steps(
 
     Args:
         policy: Whose distribution the outputs are of.
-        features: What its network read (tasks, rollouts, time, features); anything on padding.
+        read: What each layer of its network read, or the first (tasks, rollouts, time, width);
+            anything on padding.
         actions: (tasks, rollouts, time, ...), likewise.
         outputs: Of the network (tasks, rollouts, time, outputs), likewise.
         rewards: (tasks, rollouts, time), likewise.
@@ -111,18 +129,19 @@ def lay_out_steps(
         The episodes, with the log-probabilities of their actions.
     """
     valid, slots = mask.flatten(1), None
-    features, actions, outputs = (part.flatten(1, 2) for part in (features, actions, outputs))
+    packed = [part.flatten(1, 2) for part in (*read, actions, outputs)]
     if not bool(mask.all()):
         longest = int(valid.sum(1).max())
         # A stable sort brings the steps that exist to the front, in their order.
         order = (~valid).byte().argsort(dim=1, stable=True)[:, :longest]
-        rows = torch.arange(len(mask))[:, None]
-        features, actions, outputs = (part[rows, order] for part in (features, actions, outputs))
+        rows = torch.arange(len(mask), device=mask.device)[:, None]
+        packed = [part[rows, order] for part in packed]
         padding = valid.shape[1]
         valid = valid[rows, order]
         slots = torch.where(valid, order, padding)
+    *kept, actions, outputs = packed
     episodes = Episodes(
-        features=features,
+        read=kept,
         actions=actions,
         outputs=outputs,
         valid=valid,
@@ -150,7 +169,8 @@ def collect_episodes(
     acting until the last has, of all ranks, and what they do is not kept.
 
     Args:
-        env: In SAME_STEP mode, with one episode in a trial; its rows are the tasks' in turn.
+        env: In SAME_STEP mode, with one episode in a trial; its rows are the tasks' in turn. On a
+            GPU the host waits for it once in a while only.
         policy: What acts.
         parameters: Of each task (tasks, ...).
         noise: Of its actions (tasks, rollouts, ...).
@@ -167,43 +187,55 @@ def collect_episodes(
     options = None
     if tasks is not None:
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
-    # Views of one initialisation: its rows are one product, of whatever task they are.
-    shared = all(value.stride(0) == 0 for value in parameters.values())
-    own = {name: value[:1] if shared else value for name, value in parameters.items()}
-    scaled = policy.scaled(own)
+    limit = getattr(env.unwrapped, "episode_steps", None)
+    expected_steps = min(limit or MANY_STEPS, MANY_STEPS)
+    record = NetworkRecord(policy, parameters, rollouts, expected_steps)
+    deviations = None
+    if "log_deviation" in parameters:
+        deviations = parameters["log_deviation"].exp()[:, None]
+    on_device = hasattr(env.unwrapped, "device")
     observation, _ = env.reset(options=options)
-    going = np.ones(env.num_envs, np.bool_)
+    going = torch.ones(env.num_envs, dtype=torch.bool, device=parameters["bias_0"].device)
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
-    rewards: list[npt.NDArray[Any]] = []
-    masks: list[npt.NDArray[np.bool_]] = []
 
-    def step() -> tuple[Any, ...]:
-        features = policy.encode(torch.as_tensor(observation)).view(num_tasks, rollouts, -1)
-        rows = features.view(1, env.num_envs, -1) if shared else features
-        outputs = policy.run(scaled, rows).view(num_tasks, rollouts, -1)
-        actions = policy.distribution.sample(outputs, noise())
-        return (features, actions, outputs), env.step(policy.shape_actions(actions))
+    def step() -> tuple[Tensor, Tensor, Tensor]:
+        nonlocal observation
+        means = record.step(policy.encode(torch.as_tensor(observation)))
+        actions = policy.distribution.sample(means, noise(), deviations)
+        taken = policy.shape_actions(actions)
+        observation, reward, *ends, _ = env.step(taken if on_device else taken.numpy())
+        terminated, truncated = (torch.as_tensor(end) for end in ends)
+        return actions, torch.as_tensor(reward), terminated | truncated
 
-    while going.any():
-        seen, (observation, reward, terminated, truncated, _) = step()
-        steps.append(seen)
-        rewards.append(reward)
-        masks.append(going)
-        going = going & ~(terminated | truncated)
+    while bool(going.any()):
+        for _ in range(_steps_until_asked(len(steps), limit) if on_device else 1):
+            actions, reward, over = step()
+            steps.append((actions, reward, going))
+            going = going & ~over
     # What a row meets next depends on how long it has gone on acting.
     for _ in range(max(ranks.everyone(len(steps))) - len(steps)):
-        _, (observation, *_) = step()
-    earned, alive = np.stack(rewards, 1), np.stack(masks, 1)
-    if not np.isfinite(earned[alive]).all():
-        row = int(np.flatnonzero(~np.isfinite(np.where(alive, earned, 0)).all(1))[0])
+        step()
+    columns = list(zip(*steps, strict=True))
+    mask = torch.stack(columns[2], 1)
+    num_steps = int(mask.any(0).sum()) if on_device else len(steps)
+    mask = mask[:, :num_steps]
+    rewards = torch.stack(columns[1][:num_steps], 1)
+    unsound = (~rewards.isfinite() & mask).any(1)
+    if bool(unsound.any()):
+        row = int(unsound.nonzero()[0])
         raise ValueError(f"The environment gave a reward that is not finite, in row {row}.")
-    features, actions, outputs = (torch.stack(part, 2) for part in zip(*steps, strict=True))
-    shape = (num_tasks, rollouts, len(steps))
+    shape = (num_tasks, rollouts, num_steps)
+    read, outputs = record.of_steps(num_steps)
+    actions = torch.stack(columns[0][:num_steps], 2)
     return lay_out_steps(
-        policy,
-        features,
-        actions,
-        outputs,
-        torch.as_tensor(earned, dtype=torch.float32).view(shape),
-        torch.as_tensor(alive).view(shape),
+        policy, read, actions, outputs, rewards.float().view(shape), mask.view(shape)
     )
+
+
+def _steps_until_asked(taken: int, limit: int | None) -> int:
+    """Steps on a device before the host asks whether any episode still goes on.
+
+    Asked when the episodes must end by time, it takes no step in vain.
+    """
+    left = 0 if limit is None else limit - taken
+    return min(STEPS_BETWEEN_QUESTIONS, left) if left > 0 else STEPS_BETWEEN_QUESTIONS

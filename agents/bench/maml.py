@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +16,10 @@ from agents.allocator import keep_freed_memory
 from agents.bench.rows import Row, measured_row
 from agents.bench.timing import Effort
 from agents.maml_inner import sample
+from agents.maml_outer import update
 from agents.task_rollouts import collect_episodes
 
-__all__ = ["arithmetic_of", "maml_iterations"]
+__all__ = ["Parts", "arithmetic_of", "maml_iterations", "parts_of_iterations"]
 
 CONFIG = maml.MAMLConfig(
     env_id="metaenvs/PointCorners-v0",
@@ -24,12 +27,22 @@ CONFIG = maml.MAMLConfig(
     rollouts_per_task=20,
     inner_steps=1,
     hidden_sizes=(100, 100),
+    outer="gradient",
 )
 PRODUCT_SIZE = 2048
-FORWARD_PASSES = 14
+FORWARD_PASSES = 12
 """What an iteration with one outer gradient step needs, in passes through the network: one to act
-before and one after adaptation, three for the inner gradient and three for the outer one, six for
-the product of the inner step's derivatives with the outer gradient."""
+before and one after adaptation, two for the inner gradient and two for the outer one, six for the
+product of the inner step's derivatives with the outer gradient."""
+PEER = "pytorch-maml-rl"
+PEER_SAMPLING, PEER_TRPO, PEER_PRODUCTS = 2.21, 4.67, 135e9
+"""Its seconds of sampling on one core and of the outer step on two, and operations a second of the
+matrix product on two, as measured on another machine of this kind; it is not run here."""
+UNCOUNTED = 3
+"""Iterations until memory that was freed serves again."""
+
+Parts = dict[str, list[float]]
+"""Name of a part of an iteration to its seconds."""
 
 
 def maml_iterations(effort: Effort) -> list[Row]:
@@ -37,24 +50,50 @@ def maml_iterations(effort: Effort) -> list[Row]:
     name = "maml"
     keep_freed_memory()  # as the command `train` does
     threads = torch.get_num_threads()
-    parts = _iterations("gradient", effort.iterations, threads)
-    parts |= _iterations("trpo", effort.iterations, threads)
-    rates = [_product_rate(threads) for _ in range(effort.repeats)]
+    with_trpo = dataclasses.replace(CONFIG, outer="trpo")
+    taken: list[Parts] = []
+    speeds: list[float] = []
+    # The product in between: a machine that others share is not always as fast.
+    for config, iterations, own_threads in (
+        (CONFIG, effort.repeats, 1),
+        (CONFIG, effort.repeats, threads),
+        (with_trpo, effort.iterations, threads),
+    ):
+        taken.append(parts_of_iterations(config, iterations, own_threads))
+        speeds += [_product_rate(threads) for _ in range(effort.repeats)]
+    alone, parts, trpo = *taken[:2], taken[2]["outer step"]
+    rates = np.array(speeds)
     torch.set_num_threads(threads)
     rate = float(np.median(rates))
-    floor = arithmetic_of(CONFIG) / rate
+    sampling, whole = np.array(alone["sampling, with adaptation"]), np.array(parts["iteration"])
     size = f"{CONFIG.num_tasks} tasks, {CONFIG.rollouts_per_task} rollouts, {threads} threads"
     rows = [
-        measured_row(name, part, "s", seconds, "one thread" if "sampling" in part else size)
-        for part, seconds in parts.items()
-    ]
-    whole = np.array(parts["iteration, one outer gradient step"])
-    product = f"of float32 matrices of {PRODUCT_SIZE} rows and columns"
-    return [
-        *rows,
-        measured_row(name, "matrix product", "GFLOP/s", np.array(rates) / 1e9, product),
-        measured_row(name, "iteration over its arithmetic floor", "times", whole / floor),
-    ]
+        measured_row(name, "acting once", "s", alone["acting once"], "one thread"),
+        measured_row(name, "sampling, with adaptation", "s", sampling, "one thread"),
+        *(
+            measured_row(name, part, "s", parts[part], size)
+            for part in ("sampling, with adaptation", "outer step", "iteration")
+        ),
+        measured_row(name, "outer step by TRPO", "s", trpo, size),
+        measured_row(
+            name, "matrix product", "GFLOP/s", rates / 1e9,
+            f"of float32 matrices of {PRODUCT_SIZE} rows and columns, {threads} threads",
+        ),
+        measured_row(
+            name, "iteration over its arithmetic floor", "times",
+            whole / (arithmetic_of(CONFIG) / rate),
+        ),
+    ]  # fmt: skip
+    for what, peer, own in (
+        ("sampling", PEER_SAMPLING, sampling),
+        ("outer step by TRPO", PEER_TRPO, np.array(trpo)),
+    ):
+        note = f"its {peer} s, measured elsewhere"
+        rows.append(measured_row(name, f"{what}, faster than {PEER}", "times", peer / own, note))
+        scaled = peer / own * (PEER_PRODUCTS / rate)
+        note = f"its seconds scaled from {PEER_PRODUCTS / 1e9:g} GFLOP/s to those here"
+        rows.append(measured_row(name, f"{what}, faster than {PEER}", "times", scaled, note))
+    return rows
 
 
 def arithmetic_of(config: maml.MAMLConfig, num_steps: int = 100) -> float:
@@ -67,52 +106,58 @@ def arithmetic_of(config: maml.MAMLConfig, num_steps: int = 100) -> float:
     return 2.0 * FORWARD_PASSES * samples * multiplications
 
 
-def _iterations(
-    outer: Literal["gradient", "trpo"], iterations: int, threads: int
-) -> dict[str, list[float]]:
-    """One iteration that does not count and some that do; seconds of the parts."""
-    config = dataclasses.replace(CONFIG, outer=outer)
-    env = maml.make_env(config)
+def parts_of_iterations(
+    config: maml.MAMLConfig,
+    iterations: int,
+    threads: int,
+    settle: Callable[[], None] = lambda: None,
+) -> Parts:
+    """Iterations that do not count and some that do.
+
+    Args:
+        config: Of the training.
+        iterations: That count.
+        threads: Of the environment and of inner and outer steps.
+        settle: Waits for the device.
+    """
+    numba: Any = importlib.import_module("numba")
+    threads_of_machine = numba.config.NUMBA_NUM_THREADS
+    numba.config.NUMBA_NUM_THREADS = min(threads, threads_of_machine)  # the environment's
+    state = maml.start(config)
+    numba.config.NUMBA_NUM_THREADS = threads_of_machine
+    policy, env, generator = state.module, state.env, state.generators["action"]
     family: Any = env.unwrapped
-    policy = maml.new_policy(config, env)
-    generator = torch.Generator().manual_seed(0)
-    shape = (config.num_tasks, config.rollouts_per_task)
-
-    def noise() -> torch.Tensor:
-        return policy.distribution.noise(shape, generator)
-
-    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
-    env.reset(seed=0)
     torch.set_num_threads(1)  # of one operation, as the command `train` has it
-    acting: list[float] = []
-    sampling: list[float] = []
-    whole: list[float] = []
-    updating: list[float] = []
-    for _ in range(1 + iterations):
-        times = [time.perf_counter()]
-        collect_episodes(env, policy, policy.for_tasks(config.num_tasks), noise)
-        times.append(time.perf_counter())
-        sample(env, policy, family.sample_tasks(config.num_tasks), generator)
-        times.append(time.perf_counter())
+    shape = (config.num_tasks, config.rollouts_per_task)
+    parts: Parts = {
+        name: [] for name in ("acting once", "sampling, with adaptation", "outer step", "iteration")
+    }
+    for number in range(-UNCOUNTED, iterations):
+        times: list[float] = []
+
+        def look(times: list[float] = times) -> None:
+            settle()
+            times.append(time.perf_counter())
+
+        look()
+        collect_episodes(
+            env, policy, policy.for_tasks(config.num_tasks),
+            lambda: policy.distribution.noise(shape, generator),
+        )  # fmt: skip
+        look()
         tasks = family.sample_tasks(config.num_tasks)
         batch, paths = sample(env, policy, tasks, generator, threads)
-        times.append(time.perf_counter())
-        maml.update(policy, optimiser, batch, paths, threads)
-        times.append(time.perf_counter())
-        acted, sampled, _, updated = np.diff(times).tolist()
-        acting.append(acted)
-        sampling.append(sampled)
-        updating.append(updated)
-        whole.append(times[4] - times[2])
+        look()
+        update(policy, state.optimiser, batch, paths, threads)
+        look()
+        if number >= 0:
+            acted, sampled, updated = np.diff(times).tolist()
+            for name, seconds in zip(
+                parts, (acted, sampled, updated, sampled + updated), strict=True
+            ):
+                parts[name].append(seconds)
     env.close()
-    if outer == "trpo":
-        return {"outer step by TRPO": updating[1:]}
-    return {
-        "sampling once": acting[1:],
-        "sampling twice, with adaptation": sampling[1:],
-        "outer gradient step": updating[1:],
-        "iteration, one outer gradient step": whole[1:],
-    }
+    return parts
 
 
 def _product_rate(threads: int) -> float:

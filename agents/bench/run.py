@@ -23,6 +23,7 @@ from agents.bench.locomotion import (
 from agents.bench.locomotion_cuda import locomotion_cuda
 from agents.bench.machine import machine_facts
 from agents.bench.maml import maml_iterations
+from agents.bench.maml_cuda import maml_cuda
 from agents.bench.overhead import training_overhead
 from agents.bench.report import print_rows, write_report
 from agents.bench.rows import Row
@@ -79,6 +80,7 @@ MEASUREMENTS = {
         "MAML on PointCorners: 20 tasks, 20 rollouts of 100 steps before and after one inner step",
         maml_iterations,
     ),
+    "maml-cuda": Measurement("The same on a GPU with more tasks", maml_cuda),
     "bandit": Measurement("Learning on the exploration bandit", bandit),
 }
 """Name, as ``--only`` takes it, to the measurement."""

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import maml, maml_inner
+from agents import maml, maml_inner, maml_outer
 from agents.estimators.inner_updates import inner_update
 from agents.estimators.surrogate import surrogate
-from agents.maml import MAMLConfig, OuterPass, new_policy, outer_objective, train
-from agents.maml_inner import adapt_again, meta_batch, sample
+from agents.maml import MAMLConfig, new_policy, train
+from agents.maml_inner import adapt_again, chunks_of, meta_batch, sample
+from agents.maml_outer import OuterPass, outer_objective
 from agents.task_rollouts import Episodes, lay_out_steps
 from agents.trpo import TrustRegion
 
@@ -57,7 +58,7 @@ def test_threads_and_chunks_change_rounding_only(outer: str) -> None:
 def test_curvature_of_a_share_of_tasks_is_that_of_these_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # 2 of 6 tasks, in chunks that they end in the middle of.
+    # 2 of 6 tasks, together or one by one.
     asked: list[Tensor] = []
     product = OuterPass.curvature_product
 
@@ -68,7 +69,7 @@ def test_curvature_of_a_share_of_tasks_is_that_of_these_alone(
     monkeypatch.setattr(OuterPass, "curvature_product", noting)
     settings = TrustRegion(curvature_share=1 / 3, iterations=1)
     config = dataclasses.replace(BANDIT, outer="trpo", trust_region=settings, total_env_steps=1)
-    for steps_per_chunk, expected in ((24, [[0.5, 0.5, 0.0]]), (8, [[0.5], [0.5]])):
+    for steps_per_chunk, expected in ((24, [[0.5, 0.5]]), (8, [[0.5], [0.5]])):
         asked.clear()
         parameters(dataclasses.replace(config, steps_per_chunk=steps_per_chunk))
         assert [part.tolist() for part in asked] == [pytest.approx(part) for part in expected]
@@ -80,7 +81,9 @@ def test_no_correction_is_maml_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert not same(without, corrected)
     # The term taken away, all else as with it.
     monkeypatch.setattr(
-        maml, "sampling_correction", lambda ratios, returns, **kwargs: torch.zeros_like(returns)
+        maml_outer,
+        "sampling_correction",
+        lambda ratios, returns, **kwargs: torch.zeros_like(returns),
     )
     assert same(without, parameters(dataclasses.replace(BANDIT, correction_weight=1.0)))
 
@@ -107,7 +110,7 @@ def test_standardised_advantages_leave_the_correction_alive(scale: str) -> None:
 def bandit_episodes(policy: maml.MAMLPolicy, arm: int, reward: float, outputs: Tensor) -> Episodes:
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     return lay_out_steps(
-        policy, one[..., None], torch.full((1, 1, 1), arm), outputs.detach()[:, None],
+        policy, [one[..., None]], torch.full((1, 1, 1), arm), outputs.detach()[:, None],
         reward * one, torch.ones(1, 1, 1, dtype=torch.bool),
     )  # fmt: skip
 
@@ -251,8 +254,9 @@ def in_double(batch: maml_inner.MetaBatch, config: MAMLConfig) -> maml_inner.Met
 
     def double(episodes: Episodes) -> Episodes:
         parts = vars(episodes)
-        floats = ("features", "outputs", "log_probabilities", "rewards")
+        floats = ("outputs", "log_probabilities", "rewards")
         changed = {name: parts[name].double() for name in floats}
+        changed["read"] = [part.double() for part in episodes.read]
         if parts["actions"].is_floating_point():
             changed["actions"] = parts["actions"].double()
         return dataclasses.replace(episodes, **changed)
@@ -305,3 +309,63 @@ def test_every_option_moves_every_parameter(changes: dict[str, object]) -> None:
 def test_wrong_configurations_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(MAMLConfig(), **changes)
+
+
+def test_chunks_leave_no_thread_idle_and_a_gpu_has_one_program() -> None:
+    episodes = collected_from(dataclasses.replace(BANDIT, num_tasks=7)).outer
+    config = dataclasses.replace(BANDIT, num_tasks=7, steps_per_chunk=1000)
+
+    def sizes(threads: int = 1, **changes: Any) -> list[int]:
+        changed = dataclasses.replace(config, **changes)
+        return [part.stop - part.start for part in chunks_of(episodes, changed, threads)]
+
+    assert sizes() == [7]
+    assert sizes(threads=2) == [4, 3]
+    assert sizes(threads=20) == [1] * 7
+    assert sizes(steps_per_chunk=25) == [3, 3, 1]
+    assert sizes(device="cuda") == [7]
+    assert sizes(device="cuda", outer="trpo") == [2, 5]
+    assert sizes(threads=2, outer="trpo") == [1, 1, 3, 2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"correction_weight": 1.0},
+        {"inner_estimator": "dr", "outer": "ppo", "inner_divergence_weight": 0.1,
+         "entropy_weight": 0.1, "learn_inner_rates": True},
+        {"env_id": "metaenvs/PointCorners-v0", "env_arguments": {"episode_steps": 4}},
+    ],
+)  # fmt: skip
+def test_an_update_takes_no_tensor_from_another_device(changes: dict[str, Any]) -> None:
+    # On the device "meta" tensors have no numbers: mixed with a CPU's, or read by the host, they
+    # raise as a GPU's would, or would make the host wait.
+    config = dataclasses.replace(BANDIT, **changes)
+    batch = collected_from(config)
+    policy = new_policy(config).to("meta")
+    passed = OuterPass.of(policy, adapt_again(policy, elsewhere(batch)), elsewhere(batch))
+    slopes, told = passed.gradient()
+    curved = passed.curvature_product(slopes, elsewhere(batch).outer.valid.float())
+    assert all(part.device.type == "meta" for part in [told, *slopes, *curved])
+    advantages = maml_inner.inner_advantages(elsewhere(batch).inner[0], config)
+    assert advantages.device.type == "meta"
+
+
+def collected_from(config: MAMLConfig) -> maml_inner.MetaBatch:
+    env = maml.make_env(config)
+    env.reset(seed=0)
+    tasks = env.unwrapped.sample_tasks(config.num_tasks)
+    policy = new_policy(config, env)
+    return sample(env, policy, tasks, torch.Generator().manual_seed(0))[0]
+
+
+def elsewhere(value: Any) -> Any:
+    """The tensors of some nested containers on the device "meta"."""
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, list):
+        return [elsewhere(part) for part in value]
+    if dataclasses.is_dataclass(value):
+        parts = {name: elsewhere(part) for name, part in vars(value).items()}
+        return dataclasses.replace(value, **parts)  # type: ignore[type-var]
+    return value

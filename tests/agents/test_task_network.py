@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
+from agents import compiled_passes, network_passes
 from agents.maml import MAMLConfig, new_policy
 from agents.task_network import ForwardPass
 from agents.task_policy import Parameters, TaskPolicy
@@ -57,3 +60,32 @@ def test_derivatives(env_id: str, hidden_sizes: tuple[int, ...]) -> None:
         product = slopes.change(direction, gradient)
         for name, part in zip(leaves, curved, strict=True):
             torch.testing.assert_close(product[name], part)
+
+
+@pytest.mark.parametrize("num_steps", [4, 47, 51, 52, 53, 101])
+@pytest.mark.parametrize("widths", [(2, 7, 5, 3), (4, 6, 1), (9, 3, 4, 5, 2)])
+def test_compiled_passes_are_those_in_tensor_operations(
+    num_steps: int, widths: tuple[int, ...]
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    read = [normal(NUM_TASKS, num_steps, width).sigmoid() for width in widths[:-1]]
+    weights, change = (
+        [normal(NUM_TASKS, *pair) for pair in itertools.pairwise(widths)] for _ in range(2)
+    )
+    biases = [normal(NUM_TASKS, 1, width) for width in widths[1:]]
+    delta, curved = (normal(NUM_TASKS, num_steps, widths[-1]) for _ in range(2))
+    assert compiled_passes.serves(read[0])
+    found = []
+    for passes in (compiled_passes, network_passes):
+        deltas, *slopes = passes.backward(read, weights, delta.clone())
+        sums, units = passes.tangent(read, weights, change, biases)
+        changed = passes.backward_change(read, weights, change, deltas, curved, sums, units)
+        found.append([deltas, *slopes, sums, units, *changed])
+    for own, expected in zip(*found, strict=True):
+        assert len(own) == len(expected)
+        for one, other in zip(own, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

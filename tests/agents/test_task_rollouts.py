@@ -22,7 +22,7 @@ def test_packing_and_laying_out_are_inverse_and_keep_every_step() -> None:
     steps = torch.arange(12.0).view(2, 2, 3)
     outputs = torch.zeros(2, 2, 3, policy.distribution.num_means)
     episodes = lay_out_steps(
-        policy, steps[..., None], torch.zeros(2, 2, 3, dtype=torch.int64), outputs, steps, mask
+        policy, [steps[..., None]], torch.zeros(2, 2, 3, dtype=torch.int64), outputs, steps, mask
     )
     assert episodes.features[0, :3, 0].tolist() == [0.0, 1.0, 3.0]
     assert episodes.features[1, :, 0].tolist() == [6.0, 7.0, 8.0, 9.0, 10.0]

@@ -14,6 +14,7 @@ TESTS = Path(__file__).parents[1]
 NEED_A_DEVICE = (
     "cuda/test_device_rows.py",
     "agents/test_device_rollouts.py",
+    "agents/test_device_maml.py",
     "agents/bench/test_cuda_training.py",
 )
 

@@ -23,6 +23,7 @@ from agents.bench import (
     locomotion,
     locomotion_cuda,
     maml,
+    maml_cuda,
     overhead,
     peers,
     training,
@@ -169,24 +170,44 @@ def test_maml_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     small = dataclasses.replace(maml.CONFIG, num_tasks=2, rollouts_per_task=2, hidden_sizes=(4,))
     monkeypatch.setattr(maml, "CONFIG", small)
     monkeypatch.setattr(maml, "PRODUCT_SIZE", 16)
-    rows = {row.what: row for row in maml.maml_iterations(LEAST)}
-    assert set(rows) == {
-        "sampling once", "sampling twice, with adaptation", "outer gradient step",
-        "iteration, one outer gradient step", "outer step by TRPO",
-        "matrix product", "iteration over its arithmetic floor",
-    }  # fmt: skip
-    # Four rollouts of 100 steps, 2 x 4 and 4 x 2 weights, two operations each, 14 passes.
-    assert maml.arithmetic_of(small) == 400 * 16 * 2 * 14
-    iteration, rate = (
-        rows[name].median for name in ("iteration, one outer gradient step", "matrix product")
-    )
-    assert iteration is not None and rate is not None
-    ratio = iteration / (maml.arithmetic_of(small) / (rate * 1e9))
-    assert rows["iteration over its arithmetic floor"].median == pytest.approx(ratio)
+    monkeypatch.setattr(maml, "UNCOUNTED", 0)
+    rows = maml.maml_iterations(LEAST)
+    assert [row.what for row in rows] == [
+        "acting once", "sampling, with adaptation", "sampling, with adaptation", "outer step",
+        "iteration", "outer step by TRPO", "matrix product", "iteration over its arithmetic floor",
+        "sampling, faster than pytorch-maml-rl", "sampling, faster than pytorch-maml-rl",
+        "outer step by TRPO, faster than pytorch-maml-rl",
+        "outer step by TRPO, faster than pytorch-maml-rl",
+    ]  # fmt: skip
+    # Four rollouts of 100 steps, 2 x 4 and 4 x 2 weights, two operations each, 12 passes.
+    assert maml.arithmetic_of(small) == 400 * 16 * 2 * 12
+    value = [row.median or 0.0 for row in rows]
+    assert value[7] == pytest.approx(value[4] / (maml.arithmetic_of(small) / (value[6] * 1e9)))
+    assert value[8] == pytest.approx(2.21 / value[1])
+    assert value[9] == pytest.approx(value[8] * 135 / value[6])
+
+
+def test_maml_rows_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(maml.CONFIG, rollouts_per_task=2, hidden_sizes=(4,))
+    small = dataclasses.replace(small, env_arguments={"episode_steps": 5})
+    monkeypatch.setattr(maml_cuda, "CONFIG", small)
+    monkeypatch.setattr(maml_cuda, "NUMBERS_OF_TASKS", (2, 3))
+    monkeypatch.setattr(maml, "UNCOUNTED", 0)
+    waited: list[None] = []
+    rows = maml_cuda.iterations_on("cpu", LEAST, lambda: waited.append(None))
+    assert not absent(rows)
+    assert waited
+    for number in (2, 3):
+        of_number = [row for row in rows if row.what.startswith(f"{number} tasks")]
+        assert [row.unit for row in of_number[:5]] == ["s"] * 4 + ["GFLOP/s"]
+        shares = [row.median for row in of_number[5:]]
+        assert len(shares) == maml_cuda.LONGEST
+        assert 0 < sum(share or 0.0 for share in shares) <= 100.0
 
 
 GPU_BENCHES = {
     "numba_cuda": cuda_batch.cuda_batch,
+    "numba": maml_cuda.maml_cuda,
     "mujoco_warp": locomotion_cuda.locomotion_cuda,
 }
 

@@ -70,5 +70,5 @@ def test_the_real_measurements_are_known() -> None:
     assert list(run.MEASUREMENTS) == [
         "krazy-world-batch", "krazy-world-single", "cost-growth", "cuda-batch",
         "rl2-training", "training-overhead", "half-cheetah-batch", "ant-batch", "locomotion-single",
-        "locomotion-cuda", "locomotion-memory", "maml", "bandit",
+        "locomotion-cuda", "locomotion-memory", "maml", "maml-cuda", "bandit",
     ]  # fmt: skip

@@ -1,0 +1,115 @@
+"""The functions of :mod:`agents.network_passes` on a CPU, compiled, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents import task_kernels
+from agents.compiled_math import BLOCK
+from agents.recycled_memory import recycled
+
+__all__ = ["backward", "backward_change", "padded", "serves", "tangent"]
+
+PADDED = 8
+
+
+def serves(rows: Tensor) -> bool:
+    """Whether these functions are for networks that read this (tasks, rows, width)."""
+    fits = rows.device.type == "cpu" and rows.dtype == torch.float32
+    return fits and rows.shape[1] >= BLOCK
+
+
+def backward(
+    read: Sequence[Tensor], weights: Sequence[Tensor], delta: Tensor
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.backward`."""
+    deltas = [*_like_rows(read[0], weights[:-1]), delta.contiguous()]
+    of_weights, of_biases = _zeros(weights)
+    task_kernels.backward(
+        _arrays(read), _transposed(weights), _arrays(deltas), _arrays(of_weights),
+        _arrays(of_biases),
+    )  # fmt: skip
+    return deltas, _upright(of_weights, weights), [part[:, None] for part in of_biases]
+
+
+def tangent(
+    read: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    change: Sequence[Tensor],
+    change_of_biases: Sequence[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.tangent`."""
+    outputs = weights[-1].shape[2]
+    weights, change, biases = (
+        [*parts[:-1], padded(parts[-1])] for parts in (weights, change, change_of_biases)
+    )
+    sums, units = _like_rows(read[0], weights), _like_rows(read[0], weights[:-1])
+    task_kernels.tangent(
+        _arrays(read), _arrays(weights), _arrays(change),
+        _arrays([part[:, 0] for part in biases]), _arrays(sums), _arrays(units),
+    )  # fmt: skip
+    return [*sums[:-1], sums[-1][..., :outputs]], units
+
+
+def backward_change(
+    read: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    change: Sequence[Tensor],
+    deltas: Sequence[Tensor],
+    curved: Tensor,
+    sums: Sequence[Tensor],
+    units: Sequence[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """As :func:`agents.network_passes.backward_change`."""
+    of_weights, of_biases = _zeros(weights)
+    block = task_kernels.ROWS + BLOCK
+    scratch = tuple(np.empty((block, weight.shape[2]), np.float32) for weight in weights)
+    task_kernels.backward_change(
+        _arrays(read), _transposed(weights), _transposed(change), _arrays(deltas),
+        curved.contiguous().numpy(), _arrays(sums[:-1]), _arrays(units), _arrays(of_weights),
+        _arrays(of_biases), scratch,
+    )  # fmt: skip
+    return _upright(of_weights, weights), [part[:, None] for part in of_biases]
+
+
+def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+
+
+def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
+    return _arrays([weight.mT for weight in weights])
+
+
+def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Memory for what layers give."""
+    return [recycled(*rows.shape[:2], weight.shape[2]) for weight in weights]
+
+
+def _zeros(weights: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Memory for gradients by weights and by biases (tasks, next width)."""
+    of_weights = [
+        torch.zeros(weight.mT.shape if _narrows(weight) else weight.shape) for weight in weights
+    ]
+    return of_weights, [weight.new_zeros(len(weight), weight.shape[2]) for weight in weights]
+
+
+def _upright(of_weights: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+    """From the kernels' layout to that of the weights."""
+    return [
+        part.mT if _narrows(weight) else part
+        for part, weight in zip(of_weights, weights, strict=True)
+    ]
+
+
+def _narrows(weight: Tensor) -> bool:
+    return weight.shape[2] < weight.shape[1]
+
+
+def padded(weight: Tensor) -> Tensor:
+    """With zeros beside it: products whose result is so narrow are slower than wider ones."""
+    return torch.nn.functional.pad(weight, (0, -weight.shape[-1] % PADDED))

@@ -1,0 +1,253 @@
+"""Passes through the networks of many tasks on a CPU, compiled: one loop over blocks of rows.
+
+A block goes through all layers before the next one begins: what a layer leaves is in the
+first-level cache when it is read again, and each weight that is read serves four rows. What the
+passes are is said in :mod:`agents.task_network`. Here tuples have an entry for each layer; weights
+are (tasks, width, next width), biases and their gradients (tasks, next width), and what belongs to
+rows has them before the last axis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+
+from agents.compiled_math import BLOCK, FUSED, ONE, TWO, add_products, copy, sigmoid
+
+__all__ = [
+    "ROWS",
+    "backward",
+    "backward_change",
+    "forward_step",
+    "tangent",
+]
+
+ROWS = 48
+"""Of a block that gradients of weights are summed over; some blocks have a few more."""
+
+
+@numba.njit(**FUSED)
+def _begin(bias: Any, out: Any) -> None:
+    """The same in each of four rows."""
+    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
+    for j in range(bias.size):
+        o0[j] = bias[j]
+        o1[j] = bias[j]
+        o2[j] = bias[j]
+        o3[j] = bias[j]
+
+
+@numba.njit(**FUSED)
+def _through_units(sums: Any, units: Any) -> None:
+    for j in range(sums.size):
+        units[j] = sigmoid(sums[j])
+
+
+@numba.njit(**FUSED)
+def _times_slope(values: Any, units: Any, out: Any) -> None:
+    """Times the derivative of sigmoid units."""
+    for j in range(values.size):
+        out[j] = values[j] * units[j] * (ONE - units[j])
+
+
+@numba.njit(**FUSED)
+def _add_bend(delta: Any, units: Any, sums: Any, out: Any) -> None:
+    """Add what changes of the units' sums make of the gradient by them."""
+    for j in range(out.size):
+        out[j] += delta[j] * (ONE - TWO * units[j]) * sums[j]
+
+
+@numba.njit(**FUSED)
+def _add_outer(left: Any, right: Any, out: Any) -> None:
+    """Add the transposed left (rows, n) times right (rows, m) to ``out`` (n, m)."""
+    columns = left.T
+    fours = left.shape[1] - left.shape[1] % BLOCK
+    for i in range(0, fours, BLOCK):
+        add_products(columns[i : i + BLOCK], right, out[i : i + BLOCK])
+    for i in range(fours, left.shape[1]):
+        to = out[i]
+        for k in range(left.shape[0]):
+            value, row = left[k, i], right[k]
+            for j in range(to.size):
+                to[j] += value * row[j]
+
+
+@numba.njit(**FUSED)
+def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
+    """Of a layer; where that narrows, ``out`` is transposed: the inner loop is the long one."""
+    if delta.shape[1] < rows.shape[1]:
+        _add_outer(delta, rows, out)
+    else:
+        _add_outer(rows, delta, out)
+
+
+@numba.njit(**FUSED)
+def _add_sum(rows: Any, out: Any) -> None:
+    for k in range(rows.shape[0]):
+        row = rows[k]
+        for j in range(out.size):
+            out[j] += row[j]
+
+
+@numba.njit(**FUSED)
+def _end_of_block(first: Any, num_rows: Any) -> Any:
+    """Where it ends; as many rows as four together need are never left over."""
+    return first + ROWS if num_rows - first >= ROWS + BLOCK else num_rows
+
+
+@numba.njit(**FUSED)
+def forward_step(step: Any, read: Any, weights: Any, biases: Any, means: Any, scratch: Any) -> None:
+    """The forward pass of one step, of all rows.
+
+    Args:
+        step: Its number.
+        read: What each layer reads (tasks, rollouts, steps, width), at least four rollouts: the
+            first is given, the others are written.
+        weights: Of each layer; one task's where all share them.
+        biases: The same.
+        means: Written: the last layer's numbers (tasks, rollouts, steps, means); this layer's
+            weights may be wider.
+        scratch: Of each layer (4, next width).
+    """
+    num_tasks, rollouts = means.shape[0], means.shape[1]
+    last = len(weights) - 1
+    for task in range(num_tasks):
+        own = task if weights[0].shape[0] > 1 else 0
+        for block in range(0, rollouts, BLOCK):
+            first = min(block, rollouts - BLOCK)  # some rows twice, if need be
+            for layer in range(len(weights)):
+                sums = scratch[layer]
+                _begin(biases[layer][own], sums)
+                rows = read[layer][task, first : first + BLOCK, step]
+                add_products(rows, weights[layer][own], sums)
+                for i in range(BLOCK):
+                    if layer < last:
+                        _through_units(sums[i], read[layer + 1][task, first + i, step])
+                    else:
+                        for j in range(means.shape[3]):
+                            means[task, first + i, step, j] = sums[i, j]
+
+
+@numba.njit(**FUSED)
+def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases: Any) -> None:
+    """The gradient by weights and biases, from that by the outputs.
+
+    Args:
+        read: What each layer read (tasks, rows, width), at least four rows.
+        transposed: Weights (tasks, next width, width).
+        deltas: The gradient by each layer's sums (tasks, rows, next width): the last is given, the
+            others are written.
+        of_weights: Zeros; written: of a layer that narrows transposed.
+        of_biases: Zeros; written.
+    """
+    num_tasks, num_rows = deltas[0].shape[:2]
+    for task in range(num_tasks):
+        first = 0
+        while first < num_rows:
+            end = _end_of_block(first, num_rows)
+            for layer in range(len(read) - 1, -1, -1):
+                delta, rows = deltas[layer][task, first:end], read[layer][task, first:end]
+                _add_weight_gradient(rows, delta, of_weights[layer][task])
+                _add_sum(delta, of_biases[layer][task])
+                if layer > 0:
+                    before = deltas[layer - 1][task, first:end]
+                    for block in range(0, end - first, BLOCK):
+                        at = min(block, end - first - BLOCK)
+                        out = before[at : at + BLOCK]
+                        out[:] = 0
+                        add_products(delta[at : at + BLOCK], transposed[layer][task], out)
+                        for i in range(BLOCK):
+                            _times_slope(out[i], rows[at + i], out[i])
+            first = end
+
+
+@numba.njit(**FUSED)
+def tangent(
+    read: Any, weights: Any, change: Any, change_of_biases: Any, sums: Any, units: Any
+) -> None:
+    """How sums and units change along a direction.
+
+    Args:
+        read: What each layer read (tasks, rows, width), at least four rows.
+        weights: Of each layer.
+        change: Their direction.
+        change_of_biases: That of the biases.
+        sums: Written: changes of each layer's sums (tasks, rows, next width).
+        units: Written: the same of the units, but for the last layer, which has none.
+    """
+    num_tasks, num_rows = sums[0].shape[:2]
+    for task in range(num_tasks):
+        for block in range(0, num_rows, BLOCK):
+            first = min(block, num_rows - BLOCK)
+            for layer in range(len(weights)):
+                out = sums[layer][task, first : first + BLOCK]
+                _begin(change_of_biases[layer][task], out)
+                add_products(read[layer][task, first : first + BLOCK], change[layer][task], out)
+                if layer > 0:
+                    before = units[layer - 1][task, first : first + BLOCK]
+                    add_products(before, weights[layer][task], out)
+                if layer < len(weights) - 1:
+                    for i in range(BLOCK):
+                        _times_slope(
+                            out[i], read[layer + 1][task, first + i], units[layer][task, first + i]
+                        )
+
+
+@numba.njit(**FUSED)
+def backward_change(
+    read: Any,
+    transposed: Any,
+    change: Any,
+    deltas: Any,
+    curved: Any,
+    sums: Any,
+    units: Any,
+    of_weights: Any,
+    of_biases: Any,
+    scratch: Any,
+) -> None:
+    """How the gradient changes along a direction.
+
+    Args:
+        read: As in :func:`backward`.
+        transposed: The same.
+        change: The transposed weights' direction.
+        deltas: As :func:`backward` left them.
+        curved: How the gradient by the outputs changes (tasks, rows, outputs).
+        sums: As :func:`tangent` left them.
+        units: The same.
+        of_weights: Zeros; written: changes of the gradient by weights, as there.
+        of_biases: The same by biases.
+        scratch: Of each layer (ROWS + 4, next width).
+    """
+    num_tasks, num_rows = curved.shape[:2]
+    for task in range(num_tasks):
+        first = 0
+        while first < num_rows:
+            end = _end_of_block(first, num_rows)
+            for row in range(first, end):
+                copy(curved[task, row], scratch[-1][row - first])
+            for layer in range(len(read) - 1, -1, -1):
+                now, rows = scratch[layer][: end - first], read[layer][task, first:end]
+                _add_weight_gradient(rows, now, of_weights[layer][task])
+                _add_sum(now, of_biases[layer][task])
+                if layer > 0:
+                    delta = deltas[layer][task, first:end]
+                    _add_weight_gradient(
+                        units[layer - 1][task, first:end], delta, of_weights[layer][task]
+                    )
+                    for block in range(0, end - first, BLOCK):
+                        at = min(block, end - first - BLOCK)
+                        out = scratch[layer - 1][at : at + BLOCK]
+                        out[:] = 0
+                        add_products(now[at : at + BLOCK], transposed[layer][task], out)
+                        add_products(delta[at : at + BLOCK], change[layer][task], out)
+                        for i in range(BLOCK):
+                            row = first + at + i
+                            _times_slope(out[i], rows[at + i], out[i])
+                            _add_bend(
+                                deltas[layer - 1][task, row], rows[at + i],
+                                sums[layer - 1][task, row], out[i],
+                            )  # fmt: skip
+            first = end

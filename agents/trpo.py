@@ -26,7 +26,7 @@ class TrustRegion:
     """Of conjugate gradients."""
     damping: float = 1e-2
     """Multiple of the identity added to the curvature."""
-    curvature_share: float = 0.25
+    curvature_share: float = 0.5
     """Of the tasks, those whose curvature the steps of conjugate gradients take, at least one;
     gradient and line search have all (Schulman et al. 2015, appendix C: a tenth of the data)."""
     max_backtracks: int = 10

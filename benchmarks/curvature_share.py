@@ -1,4 +1,4 @@
-"""TRPO's step in MAML with the curvature of a quarter of the tasks, beside that of all.
+"""TRPO's step in MAML with the curvature of half of the tasks, beside that of all.
 
     python benchmarks/curvature_share.py
 

@@ -324,7 +324,7 @@ def test_chunks_leave_no_thread_idle_and_a_gpu_has_one_program() -> None:
     assert sizes(threads=20) == [1] * 7
     assert sizes(steps_per_chunk=25) == [3, 3, 1]
     assert sizes(device="cuda") == [7]
-    assert sizes(device="cuda", outer="trpo") == [2, 5]
+    assert sizes(device="cuda", outer="trpo") == [4, 3]  # Half of the tasks, and the rest.
     assert sizes(threads=2, outer="trpo") == [1, 1, 3, 2]
 
 

@@ -324,8 +324,9 @@ def test_chunks_leave_no_thread_idle_and_a_gpu_has_one_program() -> None:
     assert sizes(threads=20) == [1] * 7
     assert sizes(steps_per_chunk=25) == [3, 3, 1]
     assert sizes(device="cuda") == [7]
-    assert sizes(device="cuda", outer="trpo") == [4, 3]  # Half of the tasks, and the rest.
-    assert sizes(threads=2, outer="trpo") == [1, 1, 3, 2]
+    quarter = {"outer": "trpo", "trust_region": TrustRegion(curvature_share=0.25)}
+    assert sizes(device="cuda", **quarter) == [2, 5]
+    assert sizes(threads=2, **quarter) == [1, 1, 3, 2]
 
 
 @pytest.mark.parametrize(

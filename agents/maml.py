@@ -72,11 +72,7 @@ def start(config: MAMLConfig) -> TrainingState[MAMLPolicy]:
     Raises:
         ValueError: Several ranks on a GPU.
     """
-    if config.device != "cpu" and not ranks.alone():
-        raise ValueError(
-            f"Several ranks train on the CPU; device={config.device!r} is for one process. Leave "
-            "--device out, or torchrun."
-        )
+    ranks.refuse_device(config.device)
     mine = ranks.share(config.num_tasks, "num_tasks")
     env = make_env(config, mine.stop - mine.start)
     # A simulated GPU's tensors are on the CPU.

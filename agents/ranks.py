@@ -25,6 +25,7 @@ __all__ = [
     "mean",
     "number",
     "of_first",
+    "refuse_device",
     "share",
     "totals",
 ]
@@ -56,6 +57,15 @@ def alone() -> bool:
 def number() -> int:
     """Of this rank, from 0 on; rank 0 alone reads and writes the run's folder."""
     return 0 if alone() else dist.get_rank()
+
+
+def refuse_device(device: str) -> None:
+    """Raise ``ValueError`` where several ranks were to train on another device than the CPU."""
+    if device != "cpu" and not alone():
+        raise ValueError(
+            f"Several ranks train on the CPU; device={device!r} is for one process. Leave "
+            "--device out, or torchrun."
+        )
 
 
 def share(count: int, name: str) -> slice:

@@ -265,5 +265,16 @@ def last_child(process: int) -> int:
     return int(children[-1])
 
 
+@pytest.mark.parametrize("start", [rl2.start, maml.start])
+def test_several_ranks_are_refused_a_gpu(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is made; on the CPU, and by one process, nothing is refused."""
+    ranks.refuse_device("cuda")
+    monkeypatch.setattr(ranks, "alone", lambda: False)
+    ranks.refuse_device("cpu")
+    config = (RL2Config if start is rl2.start else MAMLConfig)(device="cuda")
+    with pytest.raises(ValueError, match="device='cuda' is for one process"):
+        start(config)
+
+
 if __name__ == "__main__":
     main()

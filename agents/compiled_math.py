@@ -20,13 +20,16 @@ __all__ = [
     "OPTIONS",
     "TWO",
     "ZERO",
+    "add_combination",
     "add_products",
     "add_scaled",
+    "begin_sums",
     "copy",
     "dot",
     "exp",
     "sigmoid",
     "tanh",
+    "through_units",
 ]
 
 BLOCK = 4
@@ -105,13 +108,62 @@ def add_products(rows: Any, weight: Any, out: Any) -> None:
             o1[j] = o1[j] + b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
             o2[j] = o2[j] + c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
             o3[j] = o3[j] + d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
-    for k in range(fours, inputs):
-        w0 = weight[k]
+    if inputs - fours >= 2:
+        _add_two_products(rows[:, fours:], weight[fours:], out)
+    if inputs % 2 == 1:
+        w0 = weight[inputs - 1]
+        a0, b0, c0, d0 = r0[inputs - 1], r1[inputs - 1], r2[inputs - 1], r3[inputs - 1]
         for j in range(outputs):
-            o0[j] += r0[k] * w0[j]
-            o1[j] += r1[k] * w0[j]
-            o2[j] += r2[k] * w0[j]
-            o3[j] += r3[k] * w0[j]
+            o0[j] += a0 * w0[j]
+            o1[j] += b0 * w0[j]
+            o2[j] += c0 * w0[j]
+            o3[j] += d0 * w0[j]
+
+
+@numba.njit(**FUSED)
+def _add_two_products(rows: Any, weight: Any, out: Any) -> None:
+    """Of the first two inputs."""
+    w0, w1 = weight[0], weight[1]
+    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
+    a0, a1, b0, b1 = rows[0, 0], rows[0, 1], rows[1, 0], rows[1, 1]
+    c0, c1, d0, d1 = rows[2, 0], rows[2, 1], rows[3, 0], rows[3, 1]
+    for j in range(w0.size):
+        v0, v1 = w0[j], w1[j]
+        o0[j] = o0[j] + a0 * v0 + a1 * v1
+        o1[j] = o1[j] + b0 * v0 + b1 * v1
+        o2[j] = o2[j] + c0 * v0 + c1 * v1
+        o3[j] = o3[j] + d0 * v0 + d1 * v1
+
+
+@numba.njit(**FUSED)
+def add_combination(factors: Any, rows: Any, out: Any) -> None:
+    """Add the sum of the rows (n, m), each times its factor (n,), to ``out`` (m,)."""
+    fours = rows.shape[0] - rows.shape[0] % 4
+    for k in range(0, fours, 4):
+        r0, r1, r2, r3 = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        a0, a1, a2, a3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
+        for j in range(out.size):
+            out[j] = out[j] + a0 * r0[j] + a1 * r1[j] + a2 * r2[j] + a3 * r3[j]
+    for k in range(fours, rows.shape[0]):
+        add_scaled(factors[k], rows[k], out)
+
+
+@numba.njit(**FUSED)
+def begin_sums(bias: Any, out: Any) -> None:
+    """Put a row into each of the four rows of ``out``."""
+    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
+    for j in range(bias.size):
+        o0[j] = bias[j]
+        o1[j] = bias[j]
+        o2[j] = bias[j]
+        o3[j] = bias[j]
+
+
+@numba.njit(**FUSED)
+def through_units(sums: Any, units: Any) -> None:
+    """The logistic function of a row."""
+    for j in range(sums.size):
+        units[j] = sigmoid(sums[j])
 
 
 @numba.njit(**FUSED)
@@ -123,9 +175,9 @@ def copy(source: Any, target: Any) -> None:
 
 @numba.njit(**{**OPTIONS, "fastmath": {"contract", "reassoc"}})
 def dot(left: Any, right: Any) -> Any:
-    """The product of two rows, not empty, summed in any order."""
-    total = left[0] * right[0]
-    for j in range(1, left.size):
+    """The product of two rows of float32, summed in any order."""
+    total = ZERO
+    for j in range(left.size):
         total += left[j] * right[j]
     return total
 

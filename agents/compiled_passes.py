@@ -13,9 +13,7 @@ from agents import task_kernels
 from agents.compiled_math import BLOCK
 from agents.recycled_memory import recycled
 
-__all__ = ["backward", "backward_change", "padded", "serves", "tangent"]
-
-PADDED = 8
+__all__ = ["backward", "backward_change", "serves", "tangent"]
 
 
 def serves(rows: Tensor) -> bool:
@@ -44,16 +42,13 @@ def tangent(
     change_of_biases: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """As :func:`agents.network_passes.tangent`."""
-    outputs = weights[-1].shape[2]
-    weights, change, biases = (
-        [*parts[:-1], padded(parts[-1])] for parts in (weights, change, change_of_biases)
-    )
     sums, units = _like_rows(read[0], weights), _like_rows(read[0], weights[:-1])
+    weights, change = ([*parts[:-1], parts[-1].mT] for parts in (weights, change))
     task_kernels.tangent(
         _arrays(read), _arrays(weights), _arrays(change),
-        _arrays([part[:, 0] for part in biases]), _arrays(sums), _arrays(units),
+        _arrays([part[:, 0] for part in change_of_biases]), _arrays(sums), _arrays(units),
     )  # fmt: skip
-    return [*sums[:-1], sums[-1][..., :outputs]], units
+    return sums, units
 
 
 def backward_change(
@@ -108,8 +103,3 @@ def _upright(of_weights: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Te
 
 def _narrows(weight: Tensor) -> bool:
     return weight.shape[2] < weight.shape[1]
-
-
-def padded(weight: Tensor) -> Tensor:
-    """With zeros beside it: products whose result is so narrow are slower than wider ones."""
-    return torch.nn.functional.pad(weight, (0, -weight.shape[-1] % PADDED))

@@ -257,7 +257,7 @@ def sample(
 
     def collect(phase: int) -> Episodes:
         pinned = tasks if phase == 0 else None
-        return collect_episodes(env, policy, current, noise, tasks=pinned)
+        return collect_episodes(env, policy, current, noise, tasks=pinned, threads=threads)
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):

@@ -21,7 +21,7 @@ from agents.compiled_math import (
 )
 from agents.recurrent_kernels import gru_step
 
-__all__ = ["categorical_loss", "policy_step"]
+__all__ = ["categorical_loss", "choose", "policy_step"]
 
 
 @numba.njit(**FUSED)
@@ -66,7 +66,7 @@ def _normaliser(logits: Any) -> tuple[Any, Any]:
 
 
 @numba.njit(**FUSED)
-def _choose(logits: Any, uniform: Any) -> tuple[Any, Any]:
+def choose(logits: Any, uniform: Any) -> tuple[Any, Any]:
     """The action where the cumulated probability passes ``uniform``, and its log-probability.
 
     A negative ``uniform`` asks for the most probable action.
@@ -155,7 +155,7 @@ def policy_step(
             copy(states[i], output[at])
             for a in range(heads.size):
                 heads[a] = head_bias[a] + dot(head_weight[a], states[i])
-            actions[at], log_probabilities[at] = _choose(heads[:-1], uniforms[at])
+            actions[at], log_probabilities[at] = choose(heads[:-1], uniforms[at])
             predictions[at] = heads[-1]
         held = 0
 

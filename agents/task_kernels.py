@@ -13,35 +13,27 @@ from typing import Any
 
 import numba
 
-from agents.compiled_math import BLOCK, FUSED, ONE, TWO, add_products, copy, sigmoid
+from agents.compiled_math import (
+    BLOCK,
+    FUSED,
+    ONE,
+    TWO,
+    add_combination,
+    add_products,
+    begin_sums,
+    copy,
+    dot,
+)
 
 __all__ = [
     "ROWS",
     "backward",
     "backward_change",
-    "forward_step",
     "tangent",
 ]
 
 ROWS = 48
 """Of a block that gradients of weights are summed over; some blocks have a few more."""
-
-
-@numba.njit(**FUSED)
-def _begin(bias: Any, out: Any) -> None:
-    """The same in each of four rows."""
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    for j in range(bias.size):
-        o0[j] = bias[j]
-        o1[j] = bias[j]
-        o2[j] = bias[j]
-        o3[j] = bias[j]
-
-
-@numba.njit(**FUSED)
-def _through_units(sums: Any, units: Any) -> None:
-    for j in range(sums.size):
-        units[j] = sigmoid(sums[j])
 
 
 @numba.njit(**FUSED)
@@ -66,11 +58,7 @@ def _add_outer(left: Any, right: Any, out: Any) -> None:
     for i in range(0, fours, BLOCK):
         add_products(columns[i : i + BLOCK], right, out[i : i + BLOCK])
     for i in range(fours, left.shape[1]):
-        to = out[i]
-        for k in range(left.shape[0]):
-            value, row = left[k, i], right[k]
-            for j in range(to.size):
-                to[j] += value * row[j]
+        add_combination(columns[i], right, out[i])
 
 
 @numba.njit(**FUSED)
@@ -94,39 +82,6 @@ def _add_sum(rows: Any, out: Any) -> None:
 def _end_of_block(first: Any, num_rows: Any) -> Any:
     """Where it ends; as many rows as four together need are never left over."""
     return first + ROWS if num_rows - first >= ROWS + BLOCK else num_rows
-
-
-@numba.njit(**FUSED)
-def forward_step(step: Any, read: Any, weights: Any, biases: Any, means: Any, scratch: Any) -> None:
-    """The forward pass of one step, of all rows.
-
-    Args:
-        step: Its number.
-        read: What each layer reads (tasks, rollouts, steps, width), at least four rollouts: the
-            first is given, the others are written.
-        weights: Of each layer; one task's where all share them.
-        biases: The same.
-        means: Written: the last layer's numbers (tasks, rollouts, steps, means); this layer's
-            weights may be wider.
-        scratch: Of each layer (4, next width).
-    """
-    num_tasks, rollouts = means.shape[0], means.shape[1]
-    last = len(weights) - 1
-    for task in range(num_tasks):
-        own = task if weights[0].shape[0] > 1 else 0
-        for block in range(0, rollouts, BLOCK):
-            first = min(block, rollouts - BLOCK)  # some rows twice, if need be
-            for layer in range(len(weights)):
-                sums = scratch[layer]
-                _begin(biases[layer][own], sums)
-                rows = read[layer][task, first : first + BLOCK, step]
-                add_products(rows, weights[layer][own], sums)
-                for i in range(BLOCK):
-                    if layer < last:
-                        _through_units(sums[i], read[layer + 1][task, first + i, step])
-                    else:
-                        for j in range(means.shape[3]):
-                            means[task, first + i, step, j] = sums[i, j]
 
 
 @numba.njit(**FUSED)
@@ -170,28 +125,32 @@ def tangent(
 
     Args:
         read: What each layer read (tasks, rows, width), at least four rows.
-        weights: Of each layer.
-        change: Their direction.
+        weights: Of each layer, those of the last transposed: it has few outputs.
+        change: Their direction, likewise.
         change_of_biases: That of the biases.
         sums: Written: changes of each layer's sums (tasks, rows, next width).
         units: Written: the same of the units, but for the last layer, which has none.
     """
-    num_tasks, num_rows = sums[0].shape[:2]
+    (num_tasks, num_rows), last = sums[0].shape[:2], len(weights) - 1
     for task in range(num_tasks):
         for block in range(0, num_rows, BLOCK):
             first = min(block, num_rows - BLOCK)
-            for layer in range(len(weights)):
+            for layer in range(last):
                 out = sums[layer][task, first : first + BLOCK]
-                _begin(change_of_biases[layer][task], out)
+                begin_sums(change_of_biases[layer][task], out)
                 add_products(read[layer][task, first : first + BLOCK], change[layer][task], out)
                 if layer > 0:
                     before = units[layer - 1][task, first : first + BLOCK]
                     add_products(before, weights[layer][task], out)
-                if layer < len(weights) - 1:
-                    for i in range(BLOCK):
-                        _times_slope(
-                            out[i], read[layer + 1][task, first + i], units[layer][task, first + i]
-                        )
+                for i in range(BLOCK):
+                    _times_slope(
+                        out[i], read[layer + 1][task, first + i], units[layer][task, first + i]
+                    )
+            for row in range(first, first + BLOCK):
+                for j in range(sums[last].shape[2]):
+                    moved = dot(read[last][task, row], change[last][task, j])
+                    moved += dot(units[last - 1][task, row], weights[last][task, j])
+                    sums[last][task, row, j] = change_of_biases[last][task, j] + moved
 
 
 @numba.njit(**FUSED)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents import task_kernels
+from agents import acting_kernels
 from agents.compiled_math import BLOCK
-from agents.compiled_passes import padded
 from agents.recycled_memory import recycled
 from agents.task_policy import Parameters, TaskPolicy
+from metaenvs.kernels.compile import build_callee, build_kernel
+from metaenvs.kernels.helpers import ALONE, run_with_help
 
 __all__ = ["NetworkRecord"]
 
@@ -28,6 +31,7 @@ class NetworkRecord:
             a step is one compiled loop.
         rollouts: Rows of each task.
         expected_steps: Memory is taken for so many; if there are more, for twice as many.
+        threads: How many a step may use; no number depends on it.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class NetworkRecord:
         parameters: Parameters,
         rollouts: int,
         expected_steps: int,
+        threads: int = 1,
     ) -> None:
         # Views of one initialisation: its rows are one product, of whatever task they are.
         self._shared = all(value.stride(0) == 0 for value in parameters.values())
@@ -47,29 +52,32 @@ class NetworkRecord:
         *self._read, self._means = (
             _memory_like(like, (*shape, width)) for width in (*widths, policy.num_means)
         )
+        self._deviations = own["log_deviation"].exp() if "log_deviation" in own else None
         compiled = like.device.type == "cpu" and like.dtype == torch.float32 and rollouts >= BLOCK
+        self._threads = threads
         self._compiled = self._bind() if compiled else None
         self._length = 0
 
-    def step(self, features: Tensor) -> Tensor:
+    def act(self, features: Tensor, noise: Tensor) -> Tensor:
         """The next step of all rows.
 
         Args:
             features: (tasks * rollouts, features)
+            noise: What the actions are drawn with (tasks, rollouts, ...).
 
         Returns:
-            What the last layer gives (tasks, rollouts, means), until the next step.
+            The actions (tasks, rollouts, ...).
         """
         at = self._length
         if at == self._means.shape[2]:
             self._grow()
-        self._read[0][:, :, at] = features.view(*self._means.shape[:2], -1)
-        if self._compiled is None:
-            self._run(at)
-        else:
-            self._compiled(at)
         self._length += 1
-        return self._means[:, :, at]
+        if self._compiled is not None:
+            return self._compiled(at, features, noise)
+        self._read[0][:, :, at] = features.view(*self._means.shape[:2], -1)
+        self._run(at)
+        deviations = None if self._deviations is None else self._deviations[:, None]
+        return self._policy.distribution.sample(self._means[:, :, at], noise, deviations)
 
     def of_steps(self, num_steps: int) -> tuple[list[Tensor], Tensor]:
         """What each layer read, and the distribution's numbers, of the first steps.
@@ -92,24 +100,29 @@ class NetworkRecord:
         means = outputs[..., : self._policy.num_means]
         self._means[:, :, at] = means.view(num_tasks, rollouts, -1)
 
-    def _bind(self) -> Callable[[int], None]:
+    def _bind(self) -> Callable[[int, Tensor, Tensor], Tensor]:
         """The compiled step, with the weights and the memory as they are now."""
         layers = range(self._policy.num_layers)
-        weights = [self._scaled[f"weight_{layer}"].detach() for layer in layers]
-        biases = [self._scaled[f"bias_{layer}"].detach()[:, 0] for layer in layers]
-        for parts in (weights, biases):
-            parts[-1] = padded(parts[-1])
-        scratch = tuple(np.empty((BLOCK, bias.shape[1]), np.float32) for bias in biases)
-        arrays = [
-            tuple(part.contiguous().numpy() for part in parts)
-            for parts in (self._read, weights, biases)
-        ]
-        means = self._means.numpy()
+        weights = [self._scaled[f"weight_{layer}"] for layer in layers]
+        weights[-1] = weights[-1].mT
+        biases = [self._scaled[f"bias_{layer}"][:, 0] for layer in layers]
+        categorical, deviations = self._deviations is None, self._deviations
+        if deviations is None:
+            deviations = torch.empty(len(biases[0]), 0)
+        scratch = [torch.empty(self._threads, BLOCK, bias.shape[1]) for bias in biases]
+        kernel, callee = _compiled_act(len(layers), categorical)
+        run = partial(run_with_help, kernel) if self._threads > 1 else partial(kernel, ALONE)
+        networks = [_arrays(parts) for parts in (self._read, weights, biases)]
+        rest, scratch_arrays = _arrays([deviations, self._means]), _arrays(scratch)
 
-        def step(at: int) -> None:
-            task_kernels.forward_step(at, *arrays, means, scratch)
+        # Nothing here holds the record: its memory is free as soon as nobody has it.
+        def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
+            actions = torch.empty_like(noise, dtype=torch.int64 if categorical else None)
+            given, written = _arrays([features, noise]), actions.numpy()
+            run(callee.address, at, *given, *networks, *rest, written, scratch_arrays)
+            return actions
 
-        return step
+        return act
 
     def _grow(self) -> None:
         """Twice the memory, and what has been kept."""
@@ -117,6 +130,25 @@ class NetworkRecord:
             torch.cat([part, torch.empty_like(part)], 2) for part in (*self._read, self._means)
         )
         self._compiled = self._compiled and self._bind()
+
+
+@cache  # What helpers call stays where it is as long as it is kept.
+def _compiled_act(num_layers: int, categorical: bool) -> tuple[Callable[..., None], Any]:
+    """The compiled step of networks of so many layers, and what helpers call for it."""
+    rows, widths, steps = (np.zeros((1,) * n, np.float32) for n in (2, 3, 4))
+    noise, actions = (widths, widths) if not categorical else (rows, np.zeros((1, 1), np.int64))
+    of_layers = [(example,) * num_layers for example in (steps, widths, rows, widths)]
+    *networks, scratch = of_layers
+    arguments = (ALONE, 0, 0, rows, noise, *networks, rows, steps, actions, scratch)
+    draw = acting_kernels.draw_categorical if categorical else acting_kernels.draw_gaussian
+    options: dict[str, Any] = {"home": acting_kernels.__file__, "arguments": arguments}
+    bound = {"draw_action": draw}
+    callee = build_callee(acting_kernels.help_to_act, bound, **options)
+    return build_kernel(acting_kernels.act, bound, **options), callee
+
+
+def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
 
 
 def _memory_like(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

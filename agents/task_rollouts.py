@@ -162,6 +162,7 @@ def collect_episodes(
     noise: Noise,
     *,
     tasks: Tasks | None = None,
+    threads: int = 1,
 ) -> Episodes:
     """Reset every row and play one episode of it.
 
@@ -175,6 +176,7 @@ def collect_episodes(
         parameters: Of each task (tasks, ...).
         noise: Of its actions (tasks, rollouts, ...).
         tasks: What the tasks become (tasks,), from this reset on; None keeps those pinned.
+        threads: How many the networks use.
 
     Returns:
         One episode of each row.
@@ -189,10 +191,7 @@ def collect_episodes(
         options = {"task": tasks[np.repeat(np.arange(num_tasks), rollouts)]}
     limit = getattr(env.unwrapped, "episode_steps", None)
     expected_steps = min(limit or MANY_STEPS, MANY_STEPS)
-    record = NetworkRecord(policy, parameters, rollouts, expected_steps)
-    deviations = None
-    if "log_deviation" in parameters:
-        deviations = parameters["log_deviation"].exp()[:, None]
+    record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads)
     on_device = hasattr(env.unwrapped, "device")
     observation, _ = env.reset(options=options)
     going = torch.ones(env.num_envs, dtype=torch.bool, device=parameters["bias_0"].device)
@@ -200,12 +199,12 @@ def collect_episodes(
 
     def step() -> tuple[Tensor, Tensor, Tensor]:
         nonlocal observation
-        means = record.step(policy.encode(torch.as_tensor(observation)))
-        actions = policy.distribution.sample(means, noise(), deviations)
+        actions = record.act(policy.encode(torch.as_tensor(observation)), noise())
         taken = policy.shape_actions(actions)
-        observation, reward, *ends, _ = env.step(taken if on_device else taken.numpy())
-        terminated, truncated = (torch.as_tensor(end) for end in ends)
-        return actions, torch.as_tensor(reward), terminated | truncated
+        observation, reward, terminated, truncated, _ = env.step(
+            taken if on_device else taken.numpy()
+        )
+        return actions, torch.as_tensor(reward), torch.as_tensor(terminated | truncated)
 
     while bool(going.any()):
         for _ in range(_steps_until_asked(len(steps), limit) if on_device else 1):

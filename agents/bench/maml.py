@@ -142,7 +142,7 @@ def parts_of_iterations(
         look()
         collect_episodes(
             env, policy, policy.for_tasks(config.num_tasks),
-            lambda: policy.distribution.noise(shape, generator),
+            lambda: policy.distribution.noise(shape, generator), threads=threads,
         )  # fmt: skip
         look()
         tasks = family.sample_tasks(config.num_tasks)

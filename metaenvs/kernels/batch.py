@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from metaenvs.kernels.foreign import address_of, value_at
-from metaenvs.kernels.helpers import WORKERS, close_job, open_job, take_chunk
+from metaenvs.kernels.helpers import close_job, next_chunk, open_job
 from metaenvs.kernels.random import fold
 from metaenvs.kernels.row_function import row_function
 from metaenvs.kernels.trial import (
@@ -94,24 +94,17 @@ def share_rows(
     final_reports: Any,
 ) -> None:
     """Step, or begin, the rows of one worker, and then those that the others have left."""
-    num_workers = board[WORKERS]
     num_rows = rows.shape[0]
     size = settings[0].chunk_rows
     num_chunks = (num_rows + size - 1) // size
-    # Every worker begins with the rows that it had in the step before: they are in its caches.
-    for turn in range(num_workers):
-        whose = (worker + turn) % num_workers
-        first = whose * num_chunks // num_workers
-        last = (whose + 1) * num_chunks // num_workers
-        chunk = first + take_chunk(board, whose)
-        while chunk < last:
-            run_chunk(
-                chunk * size, min((chunk + 1) * size, num_rows), settings[0], parameters[worker],
-                rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions,
-                observations, rewards, terminated, truncated, reports, final_observations,
-                final_reports,
-            )  # fmt: skip
-            chunk = first + take_chunk(board, whose)
+    chunk = next_chunk(board, worker, num_chunks)
+    while chunk < num_chunks:
+        run_chunk(
+            chunk * size, min((chunk + 1) * size, num_rows), settings[0], parameters[worker],
+            rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions, observations,
+            rewards, terminated, truncated, reports, final_observations, final_reports,
+        )  # fmt: skip
+        chunk = next_chunk(board, worker, num_chunks)
 
 
 @row_function(inline=False)

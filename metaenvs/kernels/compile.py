@@ -46,7 +46,8 @@ def build_kernel(
 
     Returns:
         The compiled function without Numba's dispatch on argument types (half a microsecond):
-        callers must pass arrays of exactly the example's dtypes and dimensions, C-contiguous.
+        callers must pass arguments of exactly the examples' types: arrays by dtype, dimensions
+        and layout.
     """
     numba = _numba()
     kernel = _bound(template, row_functions, home, arguments)
@@ -96,7 +97,7 @@ def _bound(
     assert isinstance(template, FunctionType)
     numba, options = _numba(), jit_options()
     # Argument types in the name, too: one file per kernel, which concurrent processes may write.
-    types = [(repr(argument.dtype), argument.ndim) for argument in arguments]
+    types = [str(numba.typeof(argument)) for argument in arguments]
     tag = digest(template, row_functions, {**options, "arguments": types})
     name = f"{template.__name__}_{tag}"
 

@@ -6,8 +6,9 @@ that are still at it. A helper that the operating system has put aside, because 
 the cores, finds the job closed when it comes back. With a barrier, the calling thread would stand
 still until then: milliseconds, where a step takes microseconds.
 
-A helper looks at the board for some tenths of a millisecond after its last job; then it sleeps
-until it is woken.
+A helper looks at the board all the time for some tenths of a millisecond after its last job, and
+between naps for some hundredths of a second; then it sleeps until it is woken. Waking it takes
+Python's lock from the calling thread, for longer than a small job takes; a nap takes nothing.
 """
 
 from __future__ import annotations
@@ -30,19 +31,18 @@ from metaenvs.kernels.row_function import row_function
 
 __all__ = [
     "ALONE",
-    "WORKERS",
     "Crew",
     "close_job",
+    "next_chunk",
     "num_threads",
     "open_job",
     "run_with_help",
-    "take_chunk",
 ]
 
 LINE = 8
 """Words of 64 bits that lie in one line of a cache: what one core writes to has its own."""
 
-EPOCH, FUNCTION, ARGUMENT, WORKERS, STOP, YIELD = range(6)
+EPOCH, FUNCTION, ARGUMENT, WORKERS, STOP, YIELD, NAP, NAP_LENGTH = range(8)
 INSIDE, ASLEEP, TICKETS = LINE, 2 * LINE, 3 * LINE
 """Where things are on the board. The epoch is odd while a job is open; every worker has a line of
 the tickets."""
@@ -52,8 +52,13 @@ WORD_BYTES = 8
 LOOKS_ALONE = 300
 """Looks at the board between which a helper keeps its core to itself."""
 
-LOOKS = 600
-"""Looks at the board before a helper sleeps; after the first ones, other programs go before."""
+LOOKS_AWAKE = 600
+"""Looks before it naps; after the first ones, other programs go before."""
+
+LOOKS = 1000
+"""Looks at the board before a helper sleeps."""
+
+_NAP = np.array([0, 50_000], np.int64)  # Seconds and nanoseconds.
 
 ALONE = np.zeros(0, np.int64)
 """The board of a kernel that is to have no help."""
@@ -81,9 +86,20 @@ def open_job(board: Any, function: Any, argument: Any, num_workers: Any) -> None
 
 
 @row_function
-def take_chunk(board: Any, worker: Any) -> Any:
-    """The next number, from 0, of those that belong to ``worker``: nobody else is given it."""
-    return add_to_word(word(board, TICKETS + LINE * worker), 1)
+def next_chunk(board: Any, worker: Any, num_chunks: Any) -> Any:
+    """What ``worker`` is to do next, of chunks 0 to ``num_chunks - 1``; or a number beyond.
+
+    Every worker begins with chunks that it has in every job of this size: what they need is in its
+    caches. Then it takes those that the others have left. Nobody else is given the same.
+    """
+    num_workers = board[WORKERS]
+    for turn in range(num_workers):
+        whose = (worker + turn) % num_workers
+        first = whose * num_chunks // num_workers
+        chunk = first + add_to_word(word(board, TICKETS + LINE * whose), 1)
+        if chunk < (whose + 1) * num_chunks // num_workers:
+            return chunk
+    return num_chunks
 
 
 @row_function
@@ -115,6 +131,8 @@ def serve(board: Any, worker: Any) -> None:
                     np.uint64(board[FUNCTION]), np.uint64(board[ARGUMENT]), np.uint64(worker)
                 )
             add_to_word(word(board, INSIDE), -1)
+        elif looks > LOOKS_AWAKE:
+            call_with_two(np.uint64(board[NAP]), np.uint64(board[NAP_LENGTH]), np.uint64(0))
         elif looks > LOOKS_ALONE:
             call_with_two(np.uint64(board[YIELD]), np.uint64(0), np.uint64(0))
 
@@ -150,7 +168,7 @@ class Crew:
 
     def __init__(self, num_helpers: int) -> None:
         self.board: npt.NDArray[np.int64] = np.zeros(TICKETS + LINE * (num_helpers + 1), np.int64)
-        self.board[YIELD] = yield_address()
+        self.board[YIELD], (self.board[NAP], self.board[NAP_LENGTH]) = yield_address(), nap()
         self.free = threading.Lock()
         self._awake = threading.Condition()
         example = (self.board, np.int64(1))
@@ -189,9 +207,18 @@ class Crew:
 def yield_address() -> int:
     """Where the C function lies by which a thread lets others have its core."""
     if sys.platform == "win32":
-        function: Any = ctypes.windll.kernel32.SwitchToThread
-    else:
-        function = ctypes.CDLL(None).sched_yield
+        return _address_of(ctypes.windll.kernel32.SwitchToThread)
+    return _address_of(ctypes.CDLL(None).sched_yield)
+
+
+def nap() -> tuple[int, int]:
+    """Where that lies by which it sleeps for a short while, and what it is called with."""
+    if sys.platform == "win32":
+        return _address_of(ctypes.windll.kernel32.SleepEx), 1  # A millisecond.
+    return _address_of(ctypes.CDLL(None).nanosleep), _NAP.ctypes.data
+
+
+def _address_of(function: Any) -> int:
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None
     return address

@@ -15,7 +15,7 @@ import pytest
 from metaenvs.kernels import helpers
 from metaenvs.kernels.compile import build_callee, build_kernel
 from metaenvs.kernels.foreign import address_of, value_at
-from metaenvs.kernels.helpers import ALONE, WORKERS, Crew, close_job, open_job, take_chunk
+from metaenvs.kernels.helpers import ALONE, Crew, close_job, next_chunk, open_job
 from metaenvs.kernels.row_function import row_function
 
 ARGUMENTS = None
@@ -24,21 +24,16 @@ WORK = 3000  # Rounds of arithmetic that make a chunk of some microseconds.
 
 @row_function(inline=False)
 def do_chunks(board: Any, worker: Any, done: Any, by: Any) -> None:
-    """Count every chunk, and who did it; begin with the own ones."""
-    num_workers = board[WORKERS]
+    """Count every chunk, and who did it."""
     num_chunks = done.shape[0]
-    for turn in range(num_workers):
-        whose = (worker + turn) % num_workers
-        first = whose * num_chunks // num_workers
-        last = (whose + 1) * num_chunks // num_workers
-        chunk = first + take_chunk(board, whose)
-        while chunk < last:
-            value = np.uint64(chunk)
-            for _ in range(WORK):
-                value = value * value + np.uint64(1)
-            done[chunk] += 1 + (value == np.uint64(0))
-            by[worker] += 1
-            chunk = first + take_chunk(board, whose)
+    chunk = next_chunk(board, worker, num_chunks)
+    while chunk < num_chunks:
+        value = np.uint64(chunk)
+        for _ in range(WORK):
+            value = value * value + np.uint64(1)
+        done[chunk] += 1 + (value == np.uint64(0))
+        by[worker] += 1
+        chunk = next_chunk(board, worker, num_chunks)
 
 
 def job(board: Any, address: Any, done: Any, by: Any) -> int:

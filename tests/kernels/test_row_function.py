@@ -159,7 +159,7 @@ def test_an_edit_beside_a_plain_function_counts(tmp_path: Path) -> None:
     path.write_text(Path(foreign.__file__).read_text())
     namespace: dict[str, Any] = {"__name__": "foreign"}
     exec(compile(path.read_text(), path, "exec"), namespace)
-    python = helpers.take_chunk.python
+    python = helpers.next_chunk.python
     told = {**python.__globals__, "add_to_word": namespace["add_to_word"]}
     taker = FunctionType(python.__code__, told)
     before = digest(taker, {}, {})

@@ -1,0 +1,182 @@
+"""One step of the networks of many tasks on a CPU, compiled, with all that they compute kept.
+
+``draw_action`` is bound to that of the policy's distribution when a kernel is compiled. Tuples have
+an entry for each layer. Weights are (tasks, width, next width), those of the last layer transposed:
+its outputs are so few that each is a product of two rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from agents.compiled_math import BLOCK, FUSED, add_products, begin_sums, copy, dot, through_units
+from agents.policy_kernels import choose
+from metaenvs.kernels.foreign import address_of, value_at
+from metaenvs.kernels.helpers import close_job, next_chunk, open_job
+from metaenvs.kernels.row_function import row_function
+
+__all__ = ["act", "draw_categorical", "draw_gaussian", "help_to_act"]
+
+ARGUMENTS = None  # Numba's type of all arguments of act, where that is compiled.
+
+
+@row_function
+def draw_gaussian(means: Any, deviations: Any, noise: Any, rollout: Any, actions: Any) -> None:
+    """One row's action, from normal numbers."""
+    for j in range(means.shape[0]):
+        actions[rollout, j] = means[j] + deviations[j] * noise[rollout, j]
+
+
+@row_function
+def draw_categorical(means: Any, deviations: Any, noise: Any, rollout: Any, actions: Any) -> None:
+    """The same from a uniform number; there are no deviations."""
+    actions[rollout] = choose(means, noise[rollout])[0]
+
+
+@row_function
+def draw_action(means: Any, deviations: Any, noise: Any, rollout: Any, actions: Any) -> None:
+    """That of the policy at hand."""
+    raise NotImplementedError("A kernel is compiled with one of the two above.")
+
+
+@numba.njit(**FUSED)
+def run_task(
+    task: Any,
+    own: Any,
+    worker: Any,
+    step: Any,
+    features: Any,
+    read: Any,
+    weights: Any,
+    biases: Any,
+    means: Any,
+    scratch: Any,
+) -> None:
+    """The forward pass of one task's rows, four at a time through all layers."""
+    rollouts, last = means.shape[1], len(weights) - 1
+    for i in range(rollouts):
+        copy(features[task * rollouts + i], read[0][task, i, step])
+    for block in range(0, rollouts, BLOCK):
+        first = min(block, rollouts - BLOCK)  # some rows twice, if need be
+        for layer in range(last):
+            sums = scratch[layer][worker]
+            begin_sums(biases[layer][own], sums)
+            add_products(read[layer][task, first : first + BLOCK, step], weights[layer][own], sums)
+            for i in range(BLOCK):
+                through_units(sums[i], read[layer + 1][task, first + i, step])
+        for i in range(first, first + BLOCK):
+            for j in range(means.shape[3]):
+                product = dot(read[last][task, i, step], weights[last][own, j])
+                means[task, i, step, j] = biases[last][own, j] + product
+
+
+@row_function(inline=False)
+def act_in_task(
+    task: Any,
+    worker: Any,
+    step: Any,
+    features: Any,
+    noise: Any,
+    read: Any,
+    weights: Any,
+    biases: Any,
+    deviations: Any,
+    means: Any,
+    actions: Any,
+    scratch: Any,
+) -> None:
+    """Means and actions of one task's rows."""
+    own = task if weights[0].shape[0] > 1 else 0
+    run_task(task, own, worker, step, features, read, weights, biases, means, scratch)
+    for rollout in range(means.shape[1]):
+        draw_action(
+            means[task, rollout, step], deviations[own], noise[task], rollout, actions[task]
+        )
+
+
+@row_function(inline=False)
+def share_tasks(
+    board: Any,
+    worker: Any,
+    step: Any,
+    features: Any,
+    noise: Any,
+    read: Any,
+    weights: Any,
+    biases: Any,
+    deviations: Any,
+    means: Any,
+    actions: Any,
+    scratch: Any,
+) -> None:
+    """What one worker does of a step."""
+    num_tasks = means.shape[0]
+    task = next_chunk(board, worker, num_tasks)
+    while task < num_tasks:
+        act_in_task(
+            task, worker, step, features, noise, read, weights, biases, deviations, means,
+            actions, scratch,
+        )  # fmt: skip
+        task = next_chunk(board, worker, num_tasks)
+
+
+def act(
+    board: Any,
+    help_address: Any,
+    step: Any,
+    features: Any,
+    noise: Any,
+    read: Any,
+    weights: Any,
+    biases: Any,
+    deviations: Any,
+    means: Any,
+    actions: Any,
+    scratch: Any,
+) -> None:
+    """One step of all rows.
+
+    Args:
+        board: Of helpers; an empty one leaves all to the calling thread.
+        help_address: Where the C function of :func:`help_to_act` lies.
+        step: Its number.
+        features: What the networks are given (tasks * rollouts, width), at least four rollouts.
+        noise: What actions are drawn with (tasks, rollouts) or (tasks, rollouts, n).
+        read: Written: what each layer reads (tasks, rollouts, steps, width).
+        weights: Of each layer; one task's where all share them.
+        biases: The same (tasks, next width).
+        deviations: Of a Gaussian policy's actions (tasks, n), likewise.
+        means: Written: the last layer's numbers (tasks, rollouts, steps, means).
+        actions: Written (tasks, rollouts) or (tasks, rollouts, n).
+        scratch: Of each layer (workers, 4, next width).
+    """
+    if board.shape[0] == 0:
+        for task in range(means.shape[0]):
+            act_in_task(
+                task, 0, step, features, noise, read, weights, biases, deviations, means, actions,
+                scratch,
+            )  # fmt: skip
+        return
+    arguments = (
+        board, help_address, step, features, noise, read, weights, biases, deviations, means,
+        actions, scratch,
+    )  # fmt: skip
+    open_job(board, help_address, address_of(arguments), scratch[0].shape[0])
+    share_tasks(
+        board, 0, step, features, noise, read, weights, biases, deviations, means, actions, scratch
+    )
+    close_job(board)
+
+
+def help_to_act(address: Any, worker: Any) -> None:
+    """What a helper does of :func:`act`."""
+    (
+        board, _, step, features, noise, read, weights, biases, deviations, means, actions, scratch
+    ) = value_at(address, ARGUMENTS)  # fmt: skip
+    share_tasks(
+        board, np.int64(worker), step, features, noise, read, weights, biases, deviations, means,
+        actions, scratch,
+    )  # fmt: skip

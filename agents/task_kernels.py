@@ -20,6 +20,7 @@ from agents.compiled_math import (
     TWO,
     add_combination,
     add_products,
+    add_scaled,
     begin_sums,
     copy,
     dot,
@@ -41,6 +42,13 @@ def _times_slope(values: Any, units: Any, out: Any) -> None:
     """Times the derivative of sigmoid units."""
     for j in range(values.size):
         out[j] = values[j] * units[j] * (ONE - units[j])
+
+
+@numba.njit(**FUSED)
+def _multiply_by_slope(units: Any, out: Any) -> None:
+    """The same in place: a loop whose arrays overlap is not vectorised."""
+    for j in range(out.size):
+        out[j] = out[j] * units[j] * (ONE - units[j])
 
 
 @numba.njit(**FUSED)
@@ -72,10 +80,13 @@ def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
 
 @numba.njit(**FUSED)
 def _add_sum(rows: Any, out: Any) -> None:
-    for k in range(rows.shape[0]):
-        row = rows[k]
+    fours = rows.shape[0] - rows.shape[0] % 4
+    for k in range(0, fours, 4):
+        r0, r1, r2, r3 = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
         for j in range(out.size):
-            out[j] += row[j]
+            out[j] += (r0[j] + r1[j]) + (r2[j] + r3[j])
+    for k in range(fours, rows.shape[0]):
+        add_scaled(ONE, rows[k], out)
 
 
 @numba.njit(**FUSED)
@@ -113,7 +124,7 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
                         out[:] = 0
                         add_products(delta[at : at + BLOCK], transposed[layer][task], out)
                         for i in range(BLOCK):
-                            _times_slope(out[i], rows[at + i], out[i])
+                            _multiply_by_slope(rows[at + i], out[i])
             first = end
 
 
@@ -204,7 +215,7 @@ def backward_change(
                         add_products(delta[at : at + BLOCK], change[layer][task], out)
                         for i in range(BLOCK):
                             row = first + at + i
-                            _times_slope(out[i], rows[at + i], out[i])
+                            _multiply_by_slope(rows[at + i], out[i])
                             _add_bend(
                                 deltas[layer - 1][task, row], rows[at + i],
                                 sums[layer - 1][task, row], out[i],

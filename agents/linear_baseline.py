@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ RIDGE = 1e-5
 TIME_SCALE = 100.0
 
 
+@torch.no_grad()
 def fit_values(features: Tensor, times: Tensor, returns: Tensor, valid: Tensor) -> Tensor:
     """Predict returns by least squares in the features, their squares, and powers of time.
 
@@ -28,12 +30,30 @@ def fit_values(features: Tensor, times: Tensor, returns: Tensor, valid: Tensor) 
     Returns:
         Predictions (tasks, steps), 0 where not valid, in the dtype of the returns.
     """
-    late = times.to(features.dtype)[..., None] / TIME_SCALE
-    powers = torch.cat([late**0, late, late**2, late**3], -1)
-    regressors = torch.cat([features, features.square(), powers], -1)
-    regressors = (regressors * valid[..., None]).double()
-    moments = regressors.mT @ regressors
+    width = features.shape[2]
+    shape = (len(features), 2 * width + 4, features.shape[1])
+    # Steps last: the products of few long rows take less than those of many short ones.
+    regressors = features.new_empty(shape, dtype=torch.float64)
+    regressors[:, :width] = features.mT
+    regressors[:, width : 2 * width] = regressors[:, :width].square()
+    late = times.double() / TIME_SCALE
+    for power in range(4):
+        regressors[:, 2 * width + power] = late**power
+    regressors *= valid[:, None]
+    moments = regressors @ regressors.mT
     moments.diagonal(dim1=-2, dim2=-1).add_(RIDGE * valid.sum(1, keepdim=True))
-    weights = torch.linalg.solve(moments, regressors.mT @ returns[..., None].double())
-    predictions: Tensor = (regressors @ weights)[..., 0]
+    weights = _solutions(moments, regressors @ returns[..., None].double())
+    predictions: Tensor = (weights.mT @ regressors)[:, 0]
     return predictions.to(returns.dtype)
+
+
+def _solutions(matrices: Tensor, right: Tensor) -> Tensor:
+    """Of systems of equations, in float64.
+
+    On a CPU with several threads PyTorch's own (2.13, MKL) hangs, or takes regular matrices for
+    singular ones, where a batch of them has more than some hundred rows.
+    """
+    if matrices.device.type == "cpu":
+        return torch.from_numpy(np.linalg.solve(matrices.numpy(), right.numpy()))
+    solutions: Tensor = torch.linalg.solve(matrices, right)
+    return solutions

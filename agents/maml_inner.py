@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -37,6 +38,10 @@ __all__ = [
     "meta_batch",
     "sample",
 ]
+
+
+STEPS_OF_NOISE = 16
+"""Drawn at once; what an episode leaves is thrown away."""
 
 
 class MAMLPolicy(TaskPolicy):
@@ -243,9 +248,10 @@ def sample(
     advantages: list[Tensor] = []
     paths: list[Path] = []
 
-    def noise() -> Tensor:
-        shape = (config.num_tasks, config.rollouts_per_task)
-        return policy.distribution.noise(shape, generator)[mine]
+    def noise() -> Iterator[Tensor]:
+        shape = (STEPS_OF_NOISE, config.num_tasks, config.rollouts_per_task)
+        while True:
+            yield from policy.distribution.noise(shape, generator)[:, mine]
 
     def advance(number: int) -> None:
         chunk = chunks[number]
@@ -257,7 +263,9 @@ def sample(
 
     def collect(phase: int) -> Episodes:
         pinned = tasks if phase == 0 else None
-        return collect_episodes(env, policy, current, noise, tasks=pinned, threads=threads)
+        return collect_episodes(
+            env, policy, current, partial(next, noise()), tasks=pinned, threads=threads
+        )
 
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):

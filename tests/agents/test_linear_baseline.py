@@ -28,3 +28,19 @@ def test_residuals_of_a_task_have_mean_zero() -> None:
     valid = torch.ones(2, 200, dtype=torch.bool)
     residuals = returns - fit_values(features, torch.arange(200).expand(2, -1), returns, valid)
     assert residuals.mean(1).abs().max() < 1e-3
+
+
+def test_many_regressors_on_many_threads() -> None:
+    """PyTorch's own solution of such systems hangs or fails (torch 2.13 on a CPU)."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.nn.functional.one_hot(torch.randint(124, (2, 13), generator=generator))
+    returns = torch.randn(2, 13, generator=generator)
+    valid = torch.ones(2, 13, dtype=torch.bool)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fitted = fit_values(features.float(), torch.arange(13).expand(2, -1), returns, valid)
+    finally:
+        torch.set_num_threads(threads)
+    assert fitted.isfinite().all()
+    assert (returns - fitted).mean(1).abs().max() < 1e-3

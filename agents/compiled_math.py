@@ -13,6 +13,8 @@ import numba
 import numpy as np
 from numba.extending import overload
 
+from agents.register_tiles import WIDE, tile_of_1, tile_of_4, tile_of_8, wide_tile
+
 __all__ = [
     "BLOCK",
     "FUSED",
@@ -92,47 +94,19 @@ def tanh(x: Any) -> Any:
 @numba.njit(**FUSED)
 def add_products(rows: Any, weight: Any, out: Any) -> None:
     """Add rows (4, n) times weight (n, m) to ``out`` (4, m)."""
-    inputs, outputs = weight.shape
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    fours = inputs - inputs % 4
-    for k in range(0, fours, 4):
-        w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
-        a0, a1, a2, a3 = r0[k], r0[k + 1], r0[k + 2], r0[k + 3]
-        b0, b1, b2, b3 = r1[k], r1[k + 1], r1[k + 2], r1[k + 3]
-        c0, c1, c2, c3 = r2[k], r2[k + 1], r2[k + 2], r2[k + 3]
-        d0, d1, d2, d3 = r3[k], r3[k + 1], r3[k + 2], r3[k + 3]
-        for j in range(outputs):
-            v0, v1, v2, v3 = w0[j], w1[j], w2[j], w3[j]
-            o0[j] = o0[j] + a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
-            o1[j] = o1[j] + b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
-            o2[j] = o2[j] + c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
-            o3[j] = o3[j] + d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
-    if inputs - fours >= 2:
-        _add_two_products(rows[:, fours:], weight[fours:], out)
-    if inputs % 2 == 1:
-        w0 = weight[inputs - 1]
-        a0, b0, c0, d0 = r0[inputs - 1], r1[inputs - 1], r2[inputs - 1], r3[inputs - 1]
-        for j in range(outputs):
-            o0[j] += a0 * w0[j]
-            o1[j] += b0 * w0[j]
-            o2[j] += c0 * w0[j]
-            o3[j] += d0 * w0[j]
-
-
-@numba.njit(**FUSED)
-def _add_two_products(rows: Any, weight: Any, out: Any) -> None:
-    """Of the first two inputs."""
-    w0, w1 = weight[0], weight[1]
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    a0, a1, b0, b1 = rows[0, 0], rows[0, 1], rows[1, 0], rows[1, 1]
-    c0, c1, d0, d1 = rows[2, 0], rows[2, 1], rows[3, 0], rows[3, 1]
-    for j in range(w0.size):
-        v0, v1 = w0[j], w1[j]
-        o0[j] = o0[j] + a0 * v0 + a1 * v1
-        o1[j] = o1[j] + b0 * v0 + b1 * v1
-        o2[j] = o2[j] + c0 * v0 + c1 * v1
-        o3[j] = o3[j] + d0 * v0 + d1 * v1
+    column, end = 0, weight.shape[1]
+    while end - column >= WIDE:
+        wide_tile(rows, weight, out, column)
+        column += WIDE
+    while end - column >= 8:
+        tile_of_8(rows, weight, out, column)
+        column += 8
+    if end - column >= 4:
+        tile_of_4(rows, weight, out, column)
+        column += 4
+    while column < end:
+        tile_of_1(rows, weight, out, column)
+        column += 1
 
 
 @numba.njit(**FUSED)

@@ -40,15 +40,16 @@ def tangent(
     weights: Sequence[Tensor],
     change: Sequence[Tensor],
     change_of_biases: Sequence[Tensor],
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> list[Tensor]:
     """As :func:`agents.network_passes.tangent`."""
-    sums, units = _like_rows(read[0], weights), _like_rows(read[0], weights[:-1])
+    sums = _like_rows(read[0], weights)
     weights, change = ([*parts[:-1], parts[-1].mT] for parts in (weights, change))
     task_kernels.tangent(
         _arrays(read), _arrays(weights), _arrays(change),
-        _arrays([part[:, 0] for part in change_of_biases]), _arrays(sums), _arrays(units),
+        _arrays([part[:, 0] for part in change_of_biases]), _arrays(sums),
+        _scratch(BLOCK, weights),
     )  # fmt: skip
-    return sums, units
+    return sums
 
 
 def backward_change(
@@ -58,16 +59,14 @@ def backward_change(
     deltas: Sequence[Tensor],
     curved: Tensor,
     sums: Sequence[Tensor],
-    units: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """As :func:`agents.network_passes.backward_change`."""
     of_weights, of_biases = _zeros(weights)
-    block = task_kernels.ROWS + BLOCK
-    scratch = tuple(np.empty((block, weight.shape[2]), np.float32) for weight in weights)
+    scratch, units = (_scratch(task_kernels.ROWS + BLOCK, weights) for _ in range(2))
     task_kernels.backward_change(
         _arrays(read), _transposed(weights), _transposed(change), _arrays(deltas),
-        curved.contiguous().numpy(), _arrays(sums[:-1]), _arrays(units), _arrays(of_weights),
-        _arrays(of_biases), scratch,
+        curved.contiguous().numpy(), _arrays(sums[:-1]), _arrays(of_weights),
+        _arrays(of_biases), scratch, units,
     )  # fmt: skip
     return _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -83,6 +82,10 @@ def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
 def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """Memory for what layers give."""
     return [recycled(*rows.shape[:2], weight.shape[2]) for weight in weights]
+
+
+def _scratch(rows: int, weights: Sequence[Tensor]) -> tuple[Any, ...]:
+    return tuple(np.empty((rows, weight.shape[2]), np.float32) for weight in weights)
 
 
 def _zeros(weights: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

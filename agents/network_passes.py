@@ -31,17 +31,15 @@ def tangent(
     weights: Sequence[Tensor],
     change: Sequence[Tensor],
     change_of_biases: Sequence[Tensor],
-) -> tuple[list[Tensor], list[Tensor]]:
-    """How sums, and the units of all layers but the last, change along a direction of weights."""
+) -> list[Tensor]:
+    """How the sums of all layers change along a direction of weights."""
     sums: list[Tensor] = []
-    units: list[Tensor] = []
     for layer, rows in enumerate(read):
         sums.append(torch.baddbmm(change_of_biases[layer], rows, change[layer]))
         if layer > 0:
-            sums[-1].baddbmm_(units[-1], weights[layer])
-        if layer < len(weights) - 1:
-            units.append(torch.ops.aten.sigmoid_backward(sums[-1], read[layer + 1]))
-    return sums, units
+            units = torch.ops.aten.sigmoid_backward(sums[layer - 1], rows)
+            sums[layer].baddbmm_(units, weights[layer])
+    return sums
 
 
 def backward_change(
@@ -51,7 +49,6 @@ def backward_change(
     deltas: Sequence[Tensor],
     curved: Tensor,
     sums: Sequence[Tensor],
-    units: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """How the gradients by weights and biases change along a direction of weights.
 
@@ -62,7 +59,6 @@ def backward_change(
         deltas: As :func:`backward` gives them.
         curved: How the gradient by the last layer's sums changes.
         sums: As :func:`tangent` gives them for this direction.
-        units: The same.
     """
     of_weights: list[Tensor] = []
     of_biases: list[Tensor] = []
@@ -71,7 +67,8 @@ def backward_change(
         of_weights.insert(0, _products(read[layer], now))
         of_biases.insert(0, now.sum(1, keepdim=True))
         if layer > 0:
-            of_weights[0] += _products(units[layer - 1], deltas[layer])
+            units = torch.ops.aten.sigmoid_backward(sums[layer - 1], read[layer])
+            of_weights[0] += _products(units, deltas[layer])
             now = now @ weights[layer].mT
             now.baddbmm_(deltas[layer], change[layer].mT)
             now = _times_slope(now, read[layer])

@@ -130,9 +130,11 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
 
 @numba.njit(**FUSED)
 def tangent(
-    read: Any, weights: Any, change: Any, change_of_biases: Any, sums: Any, units: Any
+    read: Any, weights: Any, change: Any, change_of_biases: Any, sums: Any, scratch: Any
 ) -> None:
-    """How sums and units change along a direction.
+    """How the sums change along a direction.
+
+    What the units make of that is not kept: to find it again takes less than to read it.
 
     Args:
         read: What each layer read (tasks, rows, width), at least four rows.
@@ -140,7 +142,7 @@ def tangent(
         change: Their direction, likewise.
         change_of_biases: That of the biases.
         sums: Written: changes of each layer's sums (tasks, rows, next width).
-        units: Written: the same of the units, but for the last layer, which has none.
+        scratch: Of each layer (4, next width).
     """
     (num_tasks, num_rows), last = sums[0].shape[:2], len(weights) - 1
     for task in range(num_tasks):
@@ -151,17 +153,14 @@ def tangent(
                 begin_sums(change_of_biases[layer][task], out)
                 add_products(read[layer][task, first : first + BLOCK], change[layer][task], out)
                 if layer > 0:
-                    before = units[layer - 1][task, first : first + BLOCK]
-                    add_products(before, weights[layer][task], out)
+                    add_products(scratch[layer - 1], weights[layer][task], out)
                 for i in range(BLOCK):
-                    _times_slope(
-                        out[i], read[layer + 1][task, first + i], units[layer][task, first + i]
-                    )
-            for row in range(first, first + BLOCK):
+                    _times_slope(out[i], read[layer + 1][task, first + i], scratch[layer][i])
+            for i in range(BLOCK):
                 for j in range(sums[last].shape[2]):
-                    moved = dot(read[last][task, row], change[last][task, j])
-                    moved += dot(units[last - 1][task, row], weights[last][task, j])
-                    sums[last][task, row, j] = change_of_biases[last][task, j] + moved
+                    moved = dot(read[last][task, first + i], change[last][task, j])
+                    moved += dot(scratch[last - 1][i], weights[last][task, j])
+                    sums[last][task, first + i, j] = change_of_biases[last][task, j] + moved
 
 
 @numba.njit(**FUSED)
@@ -172,10 +171,10 @@ def backward_change(
     deltas: Any,
     curved: Any,
     sums: Any,
-    units: Any,
     of_weights: Any,
     of_biases: Any,
     scratch: Any,
+    units: Any,
 ) -> None:
     """How the gradient changes along a direction.
 
@@ -186,10 +185,10 @@ def backward_change(
         deltas: As :func:`backward` left them.
         curved: How the gradient by the outputs changes (tasks, rows, outputs).
         sums: As :func:`tangent` left them.
-        units: The same.
         of_weights: Zeros; written: changes of the gradient by weights, as there.
         of_biases: The same by biases.
         scratch: Of each layer (ROWS + 4, next width).
+        units: The same.
     """
     num_tasks, num_rows = curved.shape[:2]
     for task in range(num_tasks):
@@ -203,10 +202,10 @@ def backward_change(
                 _add_weight_gradient(rows, now, of_weights[layer][task])
                 _add_sum(now, of_biases[layer][task])
                 if layer > 0:
-                    delta = deltas[layer][task, first:end]
-                    _add_weight_gradient(
-                        units[layer - 1][task, first:end], delta, of_weights[layer][task]
-                    )
+                    delta, moved = deltas[layer][task, first:end], units[layer - 1][: end - first]
+                    for i in range(end - first):
+                        _times_slope(sums[layer - 1][task, first + i], rows[i], moved[i])
+                    _add_weight_gradient(moved, delta, of_weights[layer][task])
                     for block in range(0, end - first, BLOCK):
                         at = min(block, end - first - BLOCK)
                         out = scratch[layer - 1][at : at + BLOCK]

@@ -69,11 +69,11 @@ class ForwardPass:
         """How the outputs (tasks, n, outputs) change along a direction (tasks, ...)."""
         return self._tangent(self._policy.scaled(direction))[0]
 
-    def _tangent(self, direction: Parameters) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Also how sums and units of the layers change; of a scaled direction."""
+    def _tangent(self, direction: Parameters) -> tuple[Tensor, list[Tensor]]:
+        """Also how the sums of the layers change; of a scaled direction."""
         change, biases = self._layers(direction)
-        sums, units = self._passes.tangent(self._read, self._weights, change, biases)
-        return self._policy.with_deviations(sums[-1], direction), sums, units
+        sums = self._passes.tangent(self._read, self._weights, change, biases)
+        return self._policy.with_deviations(sums[-1], direction), sums
 
     def _layers(self, scaled: Parameters) -> tuple[list[Tensor], list[Tensor]]:
         layers = range(self._policy.num_layers)
@@ -114,12 +114,12 @@ class Slopes:
         passed, policy = self._passed, self._passed._policy
         with torch.no_grad():
             scaled = policy.scaled(direction)
-            outputs, sums, units = passed._tangent(scaled)
+            outputs, sums = passed._tangent(scaled)
         # The Hessian by the outputs is symmetric: the product is a gradient.
         (curved,) = torch.autograd.grad(gradient, passed.outputs, outputs, retain_graph=True)
         with torch.no_grad():
             of_weights, of_biases = passed._passes.backward_change(
                 passed._read, passed._weights, passed._layers(scaled)[0], self._deltas,
-                curved[..., : policy.num_means], sums, units,
+                curved[..., : policy.num_means], sums,
             )  # fmt: skip
             return passed._unscaled(of_weights, of_biases, curved)

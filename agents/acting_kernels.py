@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from agents.compiled_math import BLOCK, FUSED, add_products, begin_sums, copy, dot, through_units
+from agents.compiled import compiled
+from agents.compiled_math import BLOCK, add_products, begin_sums, copy, dot, through_units
 from agents.policy_kernels import choose
 from metaenvs.kernels.foreign import address_of, value_at
 from metaenvs.kernels.helpers import close_job, next_chunk, open_job
@@ -42,7 +42,7 @@ def draw_action(means: Any, deviations: Any, noise: Any, rollout: Any, actions: 
     raise NotImplementedError("A kernel is compiled with one of the two above.")
 
 
-@numba.njit(**FUSED)
+@compiled
 def run_task(
     task: Any,
     own: Any,

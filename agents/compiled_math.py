@@ -1,8 +1,4 @@
-"""Arithmetic of the compiled functions: exponentials and products of rows, each in a few loops.
-
-Numba keeps compiled functions on disk by the file they are in: after a change here, those of the
-files that import this one must be compiled anew (touch them).
-"""
+"""Arithmetic of the compiled functions: exponentials and products of rows, each in a few loops."""
 
 from __future__ import annotations
 
@@ -13,13 +9,12 @@ import numba
 import numpy as np
 from numba.extending import overload
 
+from agents.compiled import compiled, compiled_in_any_order
 from agents.register_tiles import WIDE, tile_of_1, tile_of_4, tile_of_8, wide_tile
 
 __all__ = [
     "BLOCK",
-    "FUSED",
     "ONE",
-    "OPTIONS",
     "TWO",
     "ZERO",
     "add_combination",
@@ -36,11 +31,6 @@ __all__ = [
 
 BLOCK = 4
 """Rows that share the reading of a weight."""
-
-# Without Numba's runtime, views of arrays cost no counting of references; nothing is allocated.
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-# Fused multiply-add only: no other liberty, so that a NaN stays one.
-FUSED: dict[str, Any] = {**OPTIONS, "fastmath": {"contract"}}
 
 _TAYLOR = [np.float32(math.log(2.0) ** n / math.factorial(n)) for n in range(8)]
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _TAYLOR[1:]
@@ -79,19 +69,19 @@ def _(x: Any) -> Any:
     return exp_float32
 
 
-@numba.njit(**FUSED)
+@compiled
 def sigmoid(x: Any) -> Any:
     """The logistic function."""
     return ONE / (ONE + exp(-x))
 
 
-@numba.njit(**FUSED)
+@compiled
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return ONE - TWO / (ONE + exp(x + x))
 
 
-@numba.njit(**FUSED)
+@compiled
 def add_products(rows: Any, weight: Any, out: Any) -> None:
     """Add rows (4, n) times weight (n, m) to ``out`` (4, m)."""
     column, end = 0, weight.shape[1]
@@ -109,7 +99,7 @@ def add_products(rows: Any, weight: Any, out: Any) -> None:
         column += 1
 
 
-@numba.njit(**FUSED)
+@compiled
 def add_combination(factors: Any, rows: Any, out: Any) -> None:
     """Add the sum of the rows (n, m), each times its factor (n,), to ``out`` (m,)."""
     fours = rows.shape[0] - rows.shape[0] % 4
@@ -122,7 +112,7 @@ def add_combination(factors: Any, rows: Any, out: Any) -> None:
         add_scaled(factors[k], rows[k], out)
 
 
-@numba.njit(**FUSED)
+@compiled
 def begin_sums(bias: Any, out: Any) -> None:
     """Put a row into each of the four rows of ``out``."""
     o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
@@ -133,21 +123,21 @@ def begin_sums(bias: Any, out: Any) -> None:
         o3[j] = bias[j]
 
 
-@numba.njit(**FUSED)
+@compiled
 def through_units(sums: Any, units: Any) -> None:
     """The logistic function of a row."""
     for j in range(sums.size):
         units[j] = sigmoid(sums[j])
 
 
-@numba.njit(**FUSED)
+@compiled
 def copy(source: Any, target: Any) -> None:
     """Copy one row."""
     for j in range(target.size):
         target[j] = source[j]
 
 
-@numba.njit(**{**OPTIONS, "fastmath": {"contract", "reassoc"}})
+@compiled_in_any_order
 def dot(left: Any, right: Any) -> Any:
     """The product of two rows of float32, summed in any order."""
     total = ZERO
@@ -156,7 +146,7 @@ def dot(left: Any, right: Any) -> Any:
     return total
 
 
-@numba.njit(**FUSED)
+@compiled
 def add_scaled(value: Any, weight: Any, out: Any) -> None:
     """Add a number times a row to ``out``."""
     for j in range(out.size):

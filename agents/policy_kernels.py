@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from agents.compiled import compiled
 from agents.compiled_math import (
     BLOCK,
-    FUSED,
     ONE,
     TWO,
     ZERO,
@@ -24,7 +23,7 @@ from agents.recurrent_kernels import gru_step
 __all__ = ["categorical_loss", "choose", "policy_step"]
 
 
-@numba.njit(**FUSED)
+@compiled
 def _encode(
     observation: Any,
     action: Any,
@@ -52,7 +51,7 @@ def _encode(
         out[j] = ZERO if out[j] < ZERO else out[j]
 
 
-@numba.njit(**FUSED)
+@compiled
 def _normaliser(logits: Any) -> tuple[Any, Any]:
     """The most probable category, and the sum of all their probabilities relative to its own."""
     best = 0
@@ -65,7 +64,7 @@ def _normaliser(logits: Any) -> tuple[Any, Any]:
     return best, total
 
 
-@numba.njit(**FUSED)
+@compiled
 def choose(logits: Any, uniform: Any) -> tuple[Any, Any]:
     """The action where the cumulated probability passes ``uniform``, and its log-probability.
 
@@ -83,7 +82,7 @@ def choose(logits: Any, uniform: Any) -> tuple[Any, Any]:
     return action, logits[action] - logits[best] - np.log(total)
 
 
-@numba.njit(**FUSED)
+@compiled
 def policy_step(
     active: Any,
     observation: Any,
@@ -160,7 +159,7 @@ def policy_step(
         held = 0
 
 
-@numba.njit(**FUSED)
+@compiled
 def categorical_loss(
     features: Any,
     weight: Any,

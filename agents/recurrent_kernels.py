@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
-
-from agents.compiled_math import BLOCK, FUSED, ONE, add_products, add_scaled, copy, sigmoid, tanh
+from agents.compiled import compiled
+from agents.compiled_math import BLOCK, ONE, add_products, add_scaled, copy, sigmoid, tanh
 
 __all__ = ["backward_scan", "forward_scan", "gru_step"]
 
 
-@numba.njit(**FUSED)
+@compiled
 def gru_step(arriving: Any, product: Any, candidate: Any, hidden: Any) -> None:
     """One row's step; ``product`` becomes its gates, ``hidden`` its next state.
 
@@ -32,7 +31,7 @@ def gru_step(arriving: Any, product: Any, candidate: Any, hidden: Any) -> None:
         hidden[j] = candidate[j] + product[size + j] * (hidden[j] - candidate[j])
 
 
-@numba.njit(**FUSED)
+@compiled
 def forward_scan(
     gates: Any,
     weight: Any,
@@ -76,7 +75,7 @@ def forward_scan(
             first += rows
 
 
-@numba.njit(**FUSED)
+@compiled
 def _step_gradient(
     gradient: Any,
     gates: Any,
@@ -107,7 +106,7 @@ def _step_gradient(
         carried[j] *= update[j]
 
 
-@numba.njit(**FUSED)
+@compiled
 def backward_scan(
     output_gradient: Any,
     weight: Any,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from agents.compiled_math import FUSED, ONE, ZERO, add_scaled, copy
+from agents.compiled import compiled
+from agents.compiled_math import ONE, ZERO, add_scaled, copy
 
 __all__ = ["rectified_table_sum"]
 
@@ -58,7 +58,7 @@ def _arrays(*tensors: Tensor) -> list[Any]:
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-@numba.njit(**FUSED)
+@compiled
 def _gather(base: Any, indices: Any, table: Any, total: Any) -> None:
     for row in range(indices.shape[0]):
         target = total[row]
@@ -69,7 +69,7 @@ def _gather(base: Any, indices: Any, table: Any, total: Any) -> None:
             target[j] = ZERO if target[j] < ZERO else target[j]
 
 
-@numba.njit(**FUSED)
+@compiled
 def _scatter(gradient: Any, indices: Any, total: Any, of_base: Any, of_table: Any) -> None:
     for row in range(indices.shape[0]):
         source = of_base[row]

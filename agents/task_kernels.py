@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
-
+from agents.compiled import compiled
 from agents.compiled_math import (
     BLOCK,
-    FUSED,
     ONE,
     TWO,
     add_combination,
@@ -37,28 +35,28 @@ ROWS = 48
 """Of a block that gradients of weights are summed over; some blocks have a few more."""
 
 
-@numba.njit(**FUSED)
+@compiled
 def _times_slope(values: Any, units: Any, out: Any) -> None:
     """Times the derivative of sigmoid units."""
     for j in range(values.size):
         out[j] = values[j] * units[j] * (ONE - units[j])
 
 
-@numba.njit(**FUSED)
+@compiled
 def _multiply_by_slope(units: Any, out: Any) -> None:
     """The same in place: a loop whose arrays overlap is not vectorised."""
     for j in range(out.size):
         out[j] = out[j] * units[j] * (ONE - units[j])
 
 
-@numba.njit(**FUSED)
+@compiled
 def _add_bend(delta: Any, units: Any, sums: Any, out: Any) -> None:
     """Add what changes of the units' sums make of the gradient by them."""
     for j in range(out.size):
         out[j] += delta[j] * (ONE - TWO * units[j]) * sums[j]
 
 
-@numba.njit(**FUSED)
+@compiled
 def _add_outer(left: Any, right: Any, out: Any) -> None:
     """Add the transposed left (rows, n) times right (rows, m) to ``out`` (n, m)."""
     columns = left.T
@@ -69,7 +67,7 @@ def _add_outer(left: Any, right: Any, out: Any) -> None:
         add_combination(columns[i], right, out[i])
 
 
-@numba.njit(**FUSED)
+@compiled
 def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
     """Of a layer; where that narrows, ``out`` is transposed: the inner loop is the long one."""
     if delta.shape[1] < rows.shape[1]:
@@ -78,7 +76,7 @@ def _add_weight_gradient(rows: Any, delta: Any, out: Any) -> None:
         _add_outer(rows, delta, out)
 
 
-@numba.njit(**FUSED)
+@compiled
 def _add_sum(rows: Any, out: Any) -> None:
     fours = rows.shape[0] - rows.shape[0] % 4
     for k in range(0, fours, 4):
@@ -89,13 +87,13 @@ def _add_sum(rows: Any, out: Any) -> None:
         add_scaled(ONE, rows[k], out)
 
 
-@numba.njit(**FUSED)
+@compiled
 def _end_of_block(first: Any, num_rows: Any) -> Any:
     """Where it ends; as many rows as four together need are never left over."""
     return first + ROWS if num_rows - first >= ROWS + BLOCK else num_rows
 
 
-@numba.njit(**FUSED)
+@compiled
 def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases: Any) -> None:
     """The gradient by weights and biases, from that by the outputs.
 
@@ -128,7 +126,7 @@ def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases
             first = end
 
 
-@numba.njit(**FUSED)
+@compiled
 def tangent(
     read: Any, weights: Any, change: Any, change_of_biases: Any, sums: Any, scratch: Any
 ) -> None:
@@ -163,7 +161,7 @@ def tangent(
                     sums[last][task, first + i, j] = change_of_biases[last][task, j] + moved
 
 
-@numba.njit(**FUSED)
+@compiled
 def backward_change(
     read: Any,
     transposed: Any,

@@ -194,19 +194,22 @@ def collect_episodes(
     record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads)
     on_device = hasattr(env.unwrapped, "device")
     observation, _ = env.reset(options=options)
-    going = torch.ones(env.num_envs, dtype=torch.bool, device=parameters["bias_0"].device)
-    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    # Of NumPy where the environment is: its operations on a row's one number take less.
+    going: Any = np.ones(env.num_envs, np.bool_)
+    if on_device:
+        going = torch.as_tensor(going, device=parameters["bias_0"].device)
+    steps: list[tuple[Tensor, Any, Any]] = []
 
-    def step() -> tuple[Tensor, Tensor, Tensor]:
+    def step() -> tuple[Tensor, Any, Any]:
         nonlocal observation
         actions = record.act(policy.encode(torch.as_tensor(observation)), noise())
         taken = policy.shape_actions(actions)
         observation, reward, terminated, truncated, _ = env.step(
             taken if on_device else taken.numpy()
         )
-        return actions, torch.as_tensor(reward), torch.as_tensor(terminated | truncated)
+        return actions, reward, terminated | truncated
 
-    while bool(going.any()):
+    while going.any():
         for _ in range(_steps_until_asked(len(steps), limit) if on_device else 1):
             actions, reward, over = step()
             steps.append((actions, reward, going))
@@ -215,10 +218,10 @@ def collect_episodes(
     for _ in range(max(ranks.everyone(len(steps))) - len(steps)):
         step()
     columns = list(zip(*steps, strict=True))
-    mask = torch.stack(columns[2], 1)
+    mask = _by_time(columns[2])
     num_steps = int(mask.any(0).sum()) if on_device else len(steps)
     mask = mask[:, :num_steps]
-    rewards = torch.stack(columns[1][:num_steps], 1)
+    rewards = _by_time(columns[1][:num_steps])
     unsound = (~rewards.isfinite() & mask).any(1)
     if bool(unsound.any()):
         row = int(unsound.nonzero()[0])
@@ -229,6 +232,13 @@ def collect_episodes(
     return lay_out_steps(
         policy, read, actions, outputs, rewards.float().view(shape), mask.view(shape)
     )
+
+
+def _by_time(steps: Sequence[Any]) -> Tensor:
+    """What each step told of all rows, arrays or tensors: (rows, steps)."""
+    if isinstance(steps[0], Tensor):
+        return torch.stack(list(steps), 1)
+    return torch.from_numpy(np.stack(steps, 1))
 
 
 def _steps_until_asked(taken: int, limit: int | None) -> int:

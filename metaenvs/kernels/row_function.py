@@ -117,6 +117,8 @@ def _told(value: Any) -> str | None:
     """What a global's value adds to a digest; None for one that does not count."""
     if isinstance(value, FunctionType):  # What Numba makes of it is said elsewhere in its file.
         return Path(inspect.getfile(value)).read_text()
+    if hasattr(value, "py_func"):  # Compiled elsewhere, under a name that changes with its code.
+        return str(value.py_func.__qualname__)
     counts = isinstance(value, int | float | tuple) or type(value).__module__ == "numpy"
     return repr(value) if counts else None
 

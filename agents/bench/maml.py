@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from agents import maml
@@ -19,7 +20,7 @@ from agents.maml_inner import sample
 from agents.maml_outer import update
 from agents.task_rollouts import collect_episodes
 
-__all__ = ["Parts", "arithmetic_of", "maml_iterations", "parts_of_iterations"]
+__all__ = ["Parts", "arithmetic_of", "iterations", "maml_iterations", "parts_of_iterations"]
 
 CONFIG = maml.MAMLConfig(
     env_id="metaenvs/PointCorners-v0",
@@ -41,52 +42,61 @@ matrix product on two, as measured on another machine of this kind; it is not ru
 UNCOUNTED = 3
 """Iterations until memory that was freed serves again."""
 
+PARTS = ("acting once", "sampling, with adaptation", "outer step", "iteration")
+
 Parts = dict[str, list[float]]
 """Name of a part of an iteration to its seconds."""
 
 
 def maml_iterations(effort: Effort) -> list[Row]:
-    """Seconds of each part at 20 tasks, 20 rollouts and 100 steps, and the ratio to the floor."""
+    """Seconds of each part at 20 tasks, 20 rollouts and 100 steps, and the ratio to the floor.
+
+    The matrix product has a turn beside each of the others: a machine that is shared is not always
+    as fast, and ratios are taken round by round.
+    """
     name = "maml"
     keep_freed_memory()  # as the command `train` does
     threads = torch.get_num_threads()
-    with_trpo = dataclasses.replace(CONFIG, outer="trpo")
-    taken: list[Parts] = []
-    speeds: list[float] = []
-    # The product in between: a machine that others share is not always as fast.
-    for config, iterations, own_threads in (
-        (CONFIG, effort.repeats, 1),
-        (CONFIG, effort.repeats, threads),
-        (with_trpo, effort.iterations, threads),
-    ):
-        taken.append(parts_of_iterations(config, iterations, own_threads))
-        speeds += [_product_rate(threads) for _ in range(effort.repeats)]
-    alone, parts, trpo = *taken[:2], taken[2]["outer step"]
-    rates = np.array(speeds)
+    alone = iterations(CONFIG, 1)
+    several = iterations(CONFIG, threads)
+    trpo = iterations(dataclasses.replace(CONFIG, outer="trpo"), threads)
+    turns = ((alone, effort.iterations), (several, effort.iterations), (trpo, 1))
+    rounds, rates = [], []
+    for number in range(-UNCOUNTED, effort.repeats):
+        taken, speeds = [], []
+        for learner, how_many in turns:
+            seconds = [next(learner) for _ in range(how_many)]
+            taken.append({part: np.mean([each[part] for each in seconds]) for part in PARTS})
+            speeds.append(_product_rate(threads))
+        if number >= 0:
+            rounds.append(taken)
+            rates.append(np.mean(speeds))
+    for learner, _ in turns:
+        learner.close()
     torch.set_num_threads(threads)
-    rate = float(np.median(rates))
-    sampling, whole = np.array(alone["sampling, with adaptation"]), np.array(parts["iteration"])
+    rate = np.array(rates)
+
+    def seconds_of(turn: int, part: str) -> npt.NDArray[np.float64]:
+        return np.array([each[turn][part] for each in rounds])
+
     size = f"{CONFIG.num_tasks} tasks, {CONFIG.rollouts_per_task} rollouts, {threads} threads"
+    sampling, outer_step = seconds_of(0, "sampling, with adaptation"), seconds_of(2, "outer step")
     rows = [
-        measured_row(name, "acting once", "s", alone["acting once"], "one thread"),
-        measured_row(name, "sampling, with adaptation", "s", sampling, "one thread"),
-        *(
-            measured_row(name, part, "s", parts[part], size)
-            for part in ("sampling, with adaptation", "outer step", "iteration")
-        ),
-        measured_row(name, "outer step by TRPO", "s", trpo, size),
+        *(measured_row(name, part, "s", seconds_of(0, part), "one thread") for part in PARTS[:2]),
+        *(measured_row(name, part, "s", seconds_of(1, part), size) for part in PARTS[1:]),
+        measured_row(name, "outer step by TRPO", "s", outer_step, size),
         measured_row(
-            name, "matrix product", "GFLOP/s", rates / 1e9,
+            name, "matrix product", "GFLOP/s", rate / 1e9,
             f"of float32 matrices of {PRODUCT_SIZE} rows and columns, {threads} threads",
         ),
         measured_row(
             name, "iteration over its arithmetic floor", "times",
-            whole / (arithmetic_of(CONFIG) / rate),
+            seconds_of(1, "iteration") / (arithmetic_of(CONFIG) / rate),
         ),
     ]  # fmt: skip
     for what, peer, own in (
         ("sampling", PEER_SAMPLING, sampling),
-        ("outer step by TRPO", PEER_TRPO, np.array(trpo)),
+        ("outer step by TRPO", PEER_TRPO, outer_step),
     ):
         note = f"its {peer} s, measured elsewhere"
         rows.append(measured_row(name, f"{what}, faster than {PEER}", "times", peer / own, note))
@@ -107,16 +117,22 @@ def arithmetic_of(config: maml.MAMLConfig, num_steps: int = 100) -> float:
 
 
 def parts_of_iterations(
-    config: maml.MAMLConfig,
-    iterations: int,
-    threads: int,
-    settle: Callable[[], None] = lambda: None,
+    config: maml.MAMLConfig, number: int, threads: int, settle: Callable[[], None]
 ) -> Parts:
-    """Iterations that do not count and some that do.
+    """Seconds of so many iterations that count; as :func:`iterations`."""
+    running = iterations(config, threads, settle)
+    taken = [next(running) for _ in range(UNCOUNTED + number)][UNCOUNTED:]
+    running.close()
+    return {part: [seconds[part] for seconds in taken] for part in PARTS}
+
+
+def iterations(
+    config: maml.MAMLConfig, threads: int, settle: Callable[[], None] = lambda: None
+) -> Generator[dict[str, float], None, None]:
+    """Seconds of the parts of one iteration after another.
 
     Args:
         config: Of the training.
-        iterations: That count.
         threads: Of the environment and of inner and outer steps.
         settle: Waits for the device.
     """
@@ -127,37 +143,31 @@ def parts_of_iterations(
     numba.config.NUMBA_NUM_THREADS = threads_of_machine
     policy, env, generator = state.module, state.env, state.generators["action"]
     family: Any = env.unwrapped
-    torch.set_num_threads(1)  # of one operation, as the command `train` has it
     shape = (config.num_tasks, config.rollouts_per_task)
-    parts: Parts = {
-        name: [] for name in ("acting once", "sampling, with adaptation", "outer step", "iteration")
-    }
-    for number in range(-UNCOUNTED, iterations):
-        times: list[float] = []
 
-        def look(times: list[float] = times) -> None:
-            settle()
-            times.append(time.perf_counter())
+    def look() -> float:
+        settle()
+        return time.perf_counter()
 
-        look()
-        collect_episodes(
-            env, policy, policy.for_tasks(config.num_tasks),
-            lambda: policy.distribution.noise(shape, generator), threads=threads,
-        )  # fmt: skip
-        look()
-        tasks = family.sample_tasks(config.num_tasks)
-        batch, paths = sample(env, policy, tasks, generator, threads)
-        look()
-        update(policy, state.optimiser, batch, paths, threads)
-        look()
-        if number >= 0:
-            acted, sampled, updated = np.diff(times).tolist()
-            for name, seconds in zip(
-                parts, (acted, sampled, updated, sampled + updated), strict=True
-            ):
-                parts[name].append(seconds)
-    env.close()
-    return parts
+    try:
+        while True:
+            torch.set_num_threads(1)  # of one operation, as the command `train` has it
+            begun = look()
+            collect_episodes(
+                env, policy, policy.for_tasks(config.num_tasks),
+                lambda: policy.distribution.noise(shape, generator), threads=threads,
+            )  # fmt: skip
+            acted = look()
+            tasks = family.sample_tasks(config.num_tasks)
+            batch, paths = sample(env, policy, tasks, generator, threads)
+            sampled = look()
+            update(policy, state.optimiser, batch, paths, threads)
+            ended = look()
+            del batch, paths  # Their memory serves whoever has the next turn.
+            times = (acted - begun, sampled - acted, ended - sampled, ended - acted)
+            yield dict(zip(PARTS, times, strict=True))
+    finally:
+        env.close()
 
 
 def _product_rate(threads: int) -> float:

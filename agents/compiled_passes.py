@@ -16,21 +16,21 @@ from agents.recycled_memory import recycled
 __all__ = ["backward", "backward_change", "serves", "tangent"]
 
 
-def serves(rows: Tensor) -> bool:
+def serves(rows: Tensor, num_layers: int) -> bool:
     """Whether these functions are for networks that read this (tasks, rows, width)."""
     fits = rows.device.type == "cpu" and rows.dtype == torch.float32
-    return fits and rows.shape[1] >= BLOCK
+    return fits and rows.shape[1] >= BLOCK and num_layers > 1
 
 
 def backward(
     read: Sequence[Tensor], weights: Sequence[Tensor], delta: Tensor
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """As :func:`agents.network_passes.backward`."""
-    deltas = [*_like_rows(read[0], weights[:-1]), delta.contiguous()]
+    deltas = [*_like_rows(read[0], weights[:-2]), delta.contiguous()]
     of_weights, of_biases = _zeros(weights)
     task_kernels.backward(
-        _arrays(read), _transposed(weights), _arrays(deltas), _arrays(of_weights),
-        _arrays(of_biases),
+        _arrays(read), _transposed(weights), *_with_scratch(deltas, weights),
+        _arrays(of_weights), _arrays(of_biases),
     )  # fmt: skip
     return deltas, _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -64,9 +64,9 @@ def backward_change(
     of_weights, of_biases = _zeros(weights)
     scratch, units = (_scratch(task_kernels.ROWS + BLOCK, weights) for _ in range(2))
     task_kernels.backward_change(
-        _arrays(read), _transposed(weights), _transposed(change), _arrays(deltas),
-        curved.contiguous().numpy(), _arrays(sums[:-1]), _arrays(of_weights),
-        _arrays(of_biases), scratch, units,
+        _arrays(read), _transposed(weights), _transposed(change),
+        *_with_scratch(deltas, weights), curved.contiguous().numpy(), _arrays(sums[:-1]),
+        _arrays(of_weights), _arrays(of_biases), scratch, units,
     )  # fmt: skip
     return _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -82,6 +82,15 @@ def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
 def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """Memory for what layers give."""
     return [recycled(*rows.shape[:2], weight.shape[2]) for weight in weights]
+
+
+def _with_scratch(
+    deltas: Sequence[Tensor], weights: Sequence[Tensor]
+) -> tuple[Any, tuple[Any, ...]]:
+    """The gradient by the outputs, and those by all hidden layers' sums as the kernels have it."""
+    *hidden, outgoing = _arrays(deltas)
+    block = np.empty((1, task_kernels.ROWS + BLOCK, weights[-1].shape[1]), np.float32)
+    return outgoing, (*hidden, block)
 
 
 def _scratch(rows: int, weights: Sequence[Tensor]) -> tuple[Any, ...]:

@@ -17,13 +17,18 @@ __all__ = ["backward", "backward_change", "tangent"]
 def backward(
     read: Sequence[Tensor], weights: Sequence[Tensor], delta: Tensor
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """From the gradient by the last layer's sums to those by all, by weights and by biases."""
+    """From the gradient by the last layer's sums to those by all, by weights and by biases.
+
+    Of the gradients by sums that of the last hidden layer is left out: the outputs are few, and to
+    find it again takes less than to read it.
+    """
     deltas = [delta]
     for layer in reversed(range(1, len(weights))):
         through = _times_slope(deltas[0] @ weights[layer].mT, read[layer])
         deltas.insert(0, through)
     of_weights = [_products(rows, delta) for rows, delta in zip(read, deltas, strict=True)]
-    return deltas, of_weights, [delta.sum(1, keepdim=True) for delta in deltas]
+    of_biases = [delta.sum(1, keepdim=True) for delta in deltas]
+    return [*deltas[:-2], deltas[-1]], of_weights, of_biases
 
 
 def tangent(
@@ -62,6 +67,9 @@ def backward_change(
     """
     of_weights: list[Tensor] = []
     of_biases: list[Tensor] = []
+    if len(weights) > 1:
+        hidden = _times_slope(deltas[-1] @ weights[-1].mT, read[-1])
+        deltas = [*deltas[:-1], hidden, deltas[-1]]
     now = curved
     for layer in reversed(range(len(weights))):
         of_weights.insert(0, _products(read[layer], now))

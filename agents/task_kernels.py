@@ -94,35 +94,48 @@ def _end_of_block(first: Any, num_rows: Any) -> Any:
 
 
 @compiled
-def backward(read: Any, transposed: Any, deltas: Any, of_weights: Any, of_biases: Any) -> None:
+def _through_layer(delta: Any, transposed: Any, units: Any, before: Any) -> None:
+    """The gradient by the sums of the layer before, from that by those of a layer."""
+    for block in range(0, delta.shape[0], BLOCK):
+        at = min(block, delta.shape[0] - BLOCK)  # some rows twice, if need be
+        out = before[at : at + BLOCK]
+        out[:] = 0
+        add_products(delta[at : at + BLOCK], transposed, out)
+        for i in range(BLOCK):
+            _multiply_by_slope(units[at + i], out[i])
+
+
+@compiled
+def backward(
+    read: Any, transposed: Any, outgoing: Any, deltas: Any, of_weights: Any, of_biases: Any
+) -> None:
     """The gradient by weights and biases, from that by the outputs.
 
     Args:
-        read: What each layer read (tasks, rows, width), at least four rows.
+        read: What each layer read (tasks, rows, width), at least four rows; two layers at least.
         transposed: Weights (tasks, next width, width).
-        deltas: The gradient by each layer's sums (tasks, rows, next width): the last is given, the
-            others are written.
+        outgoing: The gradient by the outputs (tasks, rows, outputs).
+        deltas: Written: the gradient by each hidden layer's sums (tasks, rows, next width). The
+            last of them is scratch (1, ROWS + 4, next width): the outputs are few, and to find it
+            again takes less than to read it.
         of_weights: Zeros; written: of a layer that narrows transposed.
         of_biases: Zeros; written.
     """
-    num_tasks, num_rows = deltas[0].shape[:2]
+    (num_tasks, num_rows), last = outgoing.shape[:2], len(read) - 1
     for task in range(num_tasks):
         first = 0
         while first < num_rows:
             end = _end_of_block(first, num_rows)
-            for layer in range(len(read) - 1, -1, -1):
-                delta, rows = deltas[layer][task, first:end], read[layer][task, first:end]
+            delta = outgoing[task, first:end]
+            for layer in range(last, -1, -1):
+                rows = read[layer][task, first:end]
                 _add_weight_gradient(rows, delta, of_weights[layer][task])
                 _add_sum(delta, of_biases[layer][task])
                 if layer > 0:
-                    before = deltas[layer - 1][task, first:end]
-                    for block in range(0, end - first, BLOCK):
-                        at = min(block, end - first - BLOCK)
-                        out = before[at : at + BLOCK]
-                        out[:] = 0
-                        add_products(delta[at : at + BLOCK], transposed[layer][task], out)
-                        for i in range(BLOCK):
-                            _multiply_by_slope(rows[at + i], out[i])
+                    own, at = (task, first) if layer < last else (0, 0)
+                    before = deltas[layer - 1][own, at : at + end - first]
+                    _through_layer(delta, transposed[layer][task], rows, before)
+                    delta = before
             first = end
 
 
@@ -166,6 +179,7 @@ def backward_change(
     read: Any,
     transposed: Any,
     change: Any,
+    outgoing: Any,
     deltas: Any,
     curved: Any,
     sums: Any,
@@ -180,7 +194,8 @@ def backward_change(
         read: As in :func:`backward`.
         transposed: The same.
         change: The transposed weights' direction.
-        deltas: As :func:`backward` left them.
+        outgoing: As in :func:`backward`.
+        deltas: As it left them.
         curved: How the gradient by the outputs changes (tasks, rows, outputs).
         sums: As :func:`tangent` left them.
         of_weights: Zeros; written: changes of the gradient by weights, as there.
@@ -188,22 +203,27 @@ def backward_change(
         scratch: Of each layer (ROWS + 4, next width).
         units: The same.
     """
-    num_tasks, num_rows = curved.shape[:2]
+    (num_tasks, num_rows), last = curved.shape[:2], len(read) - 1
     for task in range(num_tasks):
         first = 0
         while first < num_rows:
             end = _end_of_block(first, num_rows)
+            delta = outgoing[task, first:end]
+            hidden = deltas[last - 1][0, : end - first]
+            _through_layer(delta, transposed[last][task], read[last][task, first:end], hidden)
             for row in range(first, end):
-                copy(curved[task, row], scratch[-1][row - first])
-            for layer in range(len(read) - 1, -1, -1):
+                copy(curved[task, row], scratch[last][row - first])
+            for layer in range(last, -1, -1):
                 now, rows = scratch[layer][: end - first], read[layer][task, first:end]
                 _add_weight_gradient(rows, now, of_weights[layer][task])
                 _add_sum(now, of_biases[layer][task])
                 if layer > 0:
-                    delta, moved = deltas[layer][task, first:end], units[layer - 1][: end - first]
+                    moved = units[layer - 1][: end - first]
                     for i in range(end - first):
                         _times_slope(sums[layer - 1][task, first + i], rows[i], moved[i])
                     _add_weight_gradient(moved, delta, of_weights[layer][task])
+                    own, at = (task, first) if layer < last else (0, 0)
+                    before = deltas[layer - 1][own, at : at + end - first]
                     for block in range(0, end - first, BLOCK):
                         at = min(block, end - first - BLOCK)
                         out = scratch[layer - 1][at : at + BLOCK]
@@ -211,10 +231,10 @@ def backward_change(
                         add_products(now[at : at + BLOCK], transposed[layer][task], out)
                         add_products(delta[at : at + BLOCK], change[layer][task], out)
                         for i in range(BLOCK):
-                            row = first + at + i
                             _multiply_by_slope(rows[at + i], out[i])
                             _add_bend(
-                                deltas[layer - 1][task, row], rows[at + i],
-                                sums[layer - 1][task, row], out[i],
+                                before[at + i], rows[at + i],
+                                sums[layer - 1][task, first + at + i], out[i],
                             )  # fmt: skip
+                    delta = before
             first = end

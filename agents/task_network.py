@@ -52,7 +52,8 @@ class ForwardPass:
                 self._read, outputs = known
         self._weights = self._layers(self._scaled)[0]
         # The same functions: compiled where they can be.
-        self._passes = compiled_passes if compiled_passes.serves(features) else network_passes
+        compiled = compiled_passes.serves(features, policy.num_layers)
+        self._passes = compiled_passes if compiled else network_passes
         self.outputs = outputs.detach().requires_grad_()
         """(tasks, n, outputs), a leaf: objectives of outputs are differentiated down to it."""
 

@@ -78,7 +78,7 @@ def test_compiled_passes_are_those_in_tensor_operations(
     )
     biases = [normal(NUM_TASKS, 1, width) for width in widths[1:]]
     delta, curved = (normal(NUM_TASKS, num_steps, widths[-1]) for _ in range(2))
-    assert compiled_passes.serves(read[0])
+    assert compiled_passes.serves(read[0], len(weights))
     found = []
     for passes in (compiled_passes, network_passes):
         deltas, *slopes = passes.backward(read, weights, delta.clone())

@@ -115,9 +115,11 @@ class NetworkRecord:
         networks = [_arrays(parts) for parts in (self._read, weights, biases)]
         rest, scratch_arrays = _arrays([deviations, self._means]), _arrays(scratch)
 
+        dtype = torch.int64 if categorical else torch.float32
+
         # Nothing here holds the record: its memory is free as soon as nobody has it.
         def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
-            actions = torch.empty_like(noise, dtype=torch.int64 if categorical else None)
+            actions = torch.empty(noise.shape, dtype=dtype)
             given, written = _arrays([features, noise]), actions.numpy()
             run(callee.address, at, *given, *networks, *rest, written, scratch_arrays)
             return actions

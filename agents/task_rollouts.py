@@ -194,10 +194,10 @@ def collect_episodes(
     record = NetworkRecord(policy, parameters, rollouts, expected_steps, threads)
     on_device = hasattr(env.unwrapped, "device")
     observation, _ = env.reset(options=options)
-    # Of NumPy where the environment is: its operations on a row's one number take less.
+    # Of NumPy where the environment's answers are: operations on so few numbers take less there.
     going: Any = np.ones(env.num_envs, np.bool_)
-    if on_device:
-        going = torch.as_tensor(going, device=parameters["bias_0"].device)
+    if isinstance(observation, Tensor):
+        going = torch.as_tensor(going, device=observation.device)
     steps: list[tuple[Tensor, Any, Any]] = []
 
     def step() -> tuple[Tensor, Any, Any]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from agents.compiled import compiled
-from agents.compiled_math import BLOCK, add_products, begin_sums, copy, dot, through_units
+from agents.compiled_math import add_products, begin_sums, copy, dot, through_units
 from agents.policy_kernels import choose
+from agents.register_tiles import BLOCK
 from metaenvs.kernels.foreign import address_of, value_at
 from metaenvs.kernels.helpers import close_job, next_chunk, open_job
 from metaenvs.kernels.row_function import row_function

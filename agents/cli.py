@@ -152,7 +152,7 @@ def _add_training_options(training: argparse.ArgumentParser) -> None:
         "--threads",
         type=int,
         default=1,
-        help="threads of the updates; the result depends on them to rounding only",
+        help="threads of the networks; the result depends on them to rounding only",
     )
     training.add_argument(
         "--checkpoint-every",

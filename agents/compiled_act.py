@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from agents import policy_kernels
-from agents.compiled_math import BLOCK
 from agents.gru import GRU
 from agents.networks import TrialEncoder
 from agents.policies import PolicyHead
+from agents.register_tiles import BLOCK
 from agents.rollouts import Act, Inputs
+from agents.tensor_arrays import arrays
 
 __all__ = ["compiled_act"]
 
@@ -39,7 +38,7 @@ def compiled_act(
     """
     head_weight = torch.cat([action.layer.weight, value.weight])
     head_bias = torch.cat([action.layer.bias, value.bias])
-    weights = _arrays(
+    weights = arrays(
         encoder.table, encoder.values, encoder.bias,
         memory.input_weight.t(), memory.input_bias, memory.hidden_weight.t(), memory.hidden_bias,
         head_weight, head_bias,
@@ -73,7 +72,3 @@ def compiled_act(
         return tuple(torch.from_numpy(array) for array in written)  # type: ignore[return-value]
 
     return act
-
-
-def _arrays(*tensors: Tensor) -> tuple[Any, ...]:
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)

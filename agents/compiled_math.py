@@ -13,7 +13,6 @@ from agents.compiled import compiled, compiled_in_any_order
 from agents.register_tiles import WIDE, tile_of_1, tile_of_4, tile_of_8, wide_tile
 
 __all__ = [
-    "BLOCK",
     "ONE",
     "TWO",
     "ZERO",
@@ -28,9 +27,6 @@ __all__ = [
     "tanh",
     "through_units",
 ]
-
-BLOCK = 4
-"""Rows that share the reading of a weight."""
 
 _TAYLOR = [np.float32(math.log(2.0) ** n / math.factorial(n)) for n in range(8)]
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _TAYLOR[1:]
@@ -83,7 +79,7 @@ def tanh(x: Any) -> Any:
 
 @compiled
 def add_products(rows: Any, weight: Any, out: Any) -> None:
-    """Add rows (4, n) times weight (n, m) to ``out`` (4, m)."""
+    """Add rows (4, n) times weight (n, m) to ``out`` (4, m); the last two in row-major order."""
     column, end = 0, weight.shape[1]
     while end - column >= WIDE:
         wide_tile(rows, weight, out, column)

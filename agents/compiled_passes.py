@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from agents import task_kernels
-from agents.compiled_math import BLOCK
 from agents.recycled_memory import recycled
+from agents.register_tiles import BLOCK
+from agents.tensor_arrays import arrays
 
 __all__ = ["backward", "backward_change", "serves", "tangent"]
 
@@ -29,8 +30,8 @@ def backward(
     deltas = [*_like_rows(read[0], weights[:-2]), delta.contiguous()]
     of_weights, of_biases = _zeros(weights)
     task_kernels.backward(
-        _arrays(read), _transposed(weights), *_with_scratch(deltas, weights),
-        _arrays(of_weights), _arrays(of_biases),
+        arrays(*read), _transposed(weights), *_with_scratch(deltas, weights),
+        arrays(*of_weights), arrays(*of_biases),
     )  # fmt: skip
     return deltas, _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -45,9 +46,9 @@ def tangent(
     sums = _like_rows(read[0], weights)
     weights, change = ([*parts[:-1], parts[-1].mT] for parts in (weights, change))
     task_kernels.tangent(
-        _arrays(read), _arrays(weights), _arrays(change),
-        _arrays([part[:, 0] for part in change_of_biases]), _arrays(sums),
-        _scratch(BLOCK, weights),
+        arrays(*read), arrays(*weights), arrays(*change),
+        arrays(*(part[:, 0] for part in change_of_biases)), arrays(*sums),
+        _scratch(BLOCK, weights[:-1]),
     )  # fmt: skip
     return sums
 
@@ -62,21 +63,19 @@ def backward_change(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """As :func:`agents.network_passes.backward_change`."""
     of_weights, of_biases = _zeros(weights)
-    scratch, units = (_scratch(task_kernels.ROWS + BLOCK, weights) for _ in range(2))
+    scratch, units = (
+        _scratch(task_kernels.ROWS + BLOCK, parts) for parts in (weights, weights[:-1])
+    )
     task_kernels.backward_change(
-        _arrays(read), _transposed(weights), _transposed(change),
-        *_with_scratch(deltas, weights), curved.contiguous().numpy(), _arrays(sums[:-1]),
-        _arrays(of_weights), _arrays(of_biases), scratch, units,
+        arrays(*read), _transposed(weights), _transposed(change),
+        *_with_scratch(deltas, weights), *arrays(curved), arrays(*sums[:-1]),
+        arrays(*of_weights), arrays(*of_biases), scratch, units,
     )  # fmt: skip
     return _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
 
-def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
-
-
 def _transposed(weights: Sequence[Tensor]) -> tuple[Any, ...]:
-    return _arrays([weight.mT for weight in weights])
+    return arrays(*(weight.mT for weight in weights))
 
 
 def _like_rows(rows: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -88,7 +87,7 @@ def _with_scratch(
     deltas: Sequence[Tensor], weights: Sequence[Tensor]
 ) -> tuple[Any, tuple[Any, ...]]:
     """The gradient by the outputs, and those by all hidden layers' sums as the kernels have it."""
-    *hidden, outgoing = _arrays(deltas)
+    *hidden, outgoing = arrays(*deltas)
     block = np.empty((1, task_kernels.ROWS + BLOCK, weights[-1].shape[1]), np.float32)
     return outgoing, (*hidden, block)
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from agents import recurrent_kernels
-from agents.compiled_math import BLOCK
+from agents.register_tiles import BLOCK
+from agents.tensor_arrays import arrays
 
 __all__ = ["GRU"]
 
@@ -40,10 +41,10 @@ class _Unroll(torch.autograd.Function):
         output: Tensor = inputs.new_empty(steps, size)
         times = np.array(batch_sizes, np.int64)
         recurrent_kernels.forward_scan(
-            *_arrays(gates, hidden_weight.t().contiguous(), hidden_bias),
+            *arrays(gates, hidden_weight.t(), hidden_bias),
             times,
-            *_arrays(candidates, previous, output),
-            *_arrays(inputs.new_empty(BLOCK, size), inputs.new_empty(BLOCK, 3 * size)),
+            *arrays(candidates, previous, output),
+            *arrays(inputs.new_empty(BLOCK, size), inputs.new_empty(BLOCK, 3 * size)),
         )
         ctx.save_for_backward(inputs, input_weight, hidden_weight, gates, candidates, previous)
         ctx.times = times
@@ -57,10 +58,10 @@ class _Unroll(torch.autograd.Function):
         gradient = gates.new_empty(steps, 4 * size)
         of_bias = gates.new_zeros(4 * size)
         recurrent_kernels.backward_scan(
-            *_arrays(output_gradient.contiguous(), hidden_weight),
+            *arrays(output_gradient, hidden_weight),
             ctx.times,
-            *_arrays(gates, candidates, previous, gradient, of_bias),
-            *_arrays(gates.new_empty(5, BLOCK, size)),
+            *arrays(gates, candidates, previous, gradient, of_bias),
+            *arrays(gates.new_empty(5, BLOCK, size)),
         )
         both, _, of_hidden = gradient.split([2 * size, size, size], 1)
         of_inputs = gradient[:, : 3 * size]
@@ -72,10 +73,6 @@ class _Unroll(torch.autograd.Function):
             torch.cat([of_bias[: 2 * size], of_bias[3 * size :]]),
             None,
         )
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [tensor.detach().numpy() for tensor in tensors]
 
 
 class GRU(nn.Module):

@@ -104,7 +104,8 @@ def train(
     Args:
         config: What to train, on what, for how long.
         report: Called after each iteration with its metrics.
-        threads: How many the inner and outer steps use; the result depends on it to rounding only.
+        threads: How many the networks use. No action depends on it for given parameters; inner and
+            outer steps do, to rounding.
         state: What to go on from; None begins. It is brought forward in place.
         keep: Called with the state after each iteration, when it is whole.
 

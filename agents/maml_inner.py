@@ -238,6 +238,7 @@ def sample(
 ) -> tuple[MetaBatch, list[Path]]:
     """Collect, adapt, and collect again, with this rank's share of the tasks.
 
+    Inner steps depend on the number of threads to rounding, for given parameters no action does.
     Answers the paths of all chunks of tasks too: these keep what derivatives need, and the first
     outer step need not adapt again.
     """

@@ -8,7 +8,6 @@ import numpy as np
 
 from agents.compiled import compiled
 from agents.compiled_math import (
-    BLOCK,
     ONE,
     TWO,
     ZERO,
@@ -19,6 +18,7 @@ from agents.compiled_math import (
     exp,
 )
 from agents.recurrent_kernels import gru_step
+from agents.register_tiles import BLOCK
 
 __all__ = ["categorical_loss", "choose", "policy_step"]
 

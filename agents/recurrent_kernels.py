@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from agents.compiled import compiled
-from agents.compiled_math import BLOCK, ONE, add_products, add_scaled, copy, sigmoid, tanh
+from agents.compiled_math import ONE, add_products, add_scaled, copy, sigmoid, tanh
+from agents.register_tiles import BLOCK
 
 __all__ = ["backward_scan", "forward_scan", "gru_step"]
 

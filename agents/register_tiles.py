@@ -13,9 +13,10 @@ from typing import Any
 
 from llvmlite import binding
 
-__all__ = ["WIDE", "tile_of_1", "tile_of_4", "tile_of_8", "wide_tile"]
+__all__ = ["BLOCK", "WIDE", "tile_of_1", "tile_of_4", "tile_of_8", "wide_tile"]
 
-ROWS = 4
+BLOCK = 4
+"""Rows that share the reading of a weight."""
 
 # Untyped: llvmlite and Numba's inner parts have no types.
 ir: Any = importlib.import_module("llvmlite.ir")
@@ -55,7 +56,7 @@ def _tile(lanes: int, vectors: int, turns: int = 1) -> Any:
 
     It adds rows (4, n) times the columns of weight (n, m) from ``column`` on, which are
     ``lanes * vectors``, to those of ``out`` (4, m); all of float32 or all of float64, the last two
-    with neighbouring columns.
+    in row-major order.
 
     Args:
         lanes: Numbers of a vector.
@@ -73,7 +74,7 @@ def _tile(lanes: int, vectors: int, turns: int = 1) -> Any:
             _Matrix(context, builder, *pair) for pair in zip(kinds, arrays, strict=True)
         )
         columns = [builder.add(column, INDEX(lanes * place)) for place in range(vectors)]
-        places = [(INDEX(row), at) for row in range(ROWS) for at in columns]
+        places = [(INDEX(row), at) for row in range(BLOCK) for at in columns]
         multiply_add = cgutils.get_or_insert_function(
             builder.module,
             ir.FunctionType(vector, [vector] * 3),
@@ -95,10 +96,10 @@ def _tile(lanes: int, vectors: int, turns: int = 1) -> Any:
             for turn in range(num_turns):
                 k = builder.add(first, INDEX(turn))
                 weights = [load(weight.pointer(k, at, vector)) for at in columns]
-                for row in range(ROWS):
+                for row in range(BLOCK):
                     factor = repeated(load(rows.pointer(INDEX(row), k, number)))
                     for place, values in enumerate(weights):
-                        at = (turn * ROWS + row) * vectors + place
+                        at = (turn * BLOCK + row) * vectors + place
                         found[at] = builder.call(multiply_add, [factor, values, found[at]])
             return found
 
@@ -123,6 +124,8 @@ def _tile(lanes: int, vectors: int, turns: int = 1) -> Any:
         numbers = {kind.dtype for kind in kinds} if matrices else set()
         if not (len(numbers) == 1 and numbers <= NUMBERS.keys()):
             raise errors.TypingError(f"Expected matrices of float32 or float64, got {kinds}.")
+        if not weight.layout == out.layout == "C":
+            raise errors.TypingError(f"Expected row-major weight and out, got {weight}, {out}.")
         return types.void(rows, weight, out, types.int64), generate
 
     return tile

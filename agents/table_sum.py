@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from agents.compiled import compiled
 from agents.compiled_math import ONE, ZERO, add_scaled, copy
+from agents.tensor_arrays import arrays
 
 __all__ = ["rectified_table_sum"]
 
@@ -41,7 +42,7 @@ class _RectifiedTableSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, base: Tensor, indices: Tensor, table: Tensor) -> Tensor:
         total = torch.empty_like(base)
-        _gather(*_arrays(base, indices, table), total.numpy())
+        _gather(*arrays(base, indices, table), total.numpy())
         ctx.save_for_backward(indices, total)
         ctx.shape = table.shape
         return total
@@ -50,12 +51,8 @@ class _RectifiedTableSum(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         indices, total = ctx.saved_tensors
         of_base, of_table = torch.empty_like(total), total.new_zeros(ctx.shape)
-        _scatter(*_arrays(gradient, indices, total), of_base.numpy(), of_table.numpy())
+        _scatter(*arrays(gradient, indices, total), of_base.numpy(), of_table.numpy())
         return of_base, None, of_table
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
 @compiled

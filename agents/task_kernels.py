@@ -13,7 +13,6 @@ from typing import Any
 
 from agents.compiled import compiled
 from agents.compiled_math import (
-    BLOCK,
     ONE,
     TWO,
     add_combination,
@@ -23,6 +22,7 @@ from agents.compiled_math import (
     copy,
     dot,
 )
+from agents.register_tiles import BLOCK
 
 __all__ = [
     "ROWS",
@@ -148,12 +148,12 @@ def tangent(
     What the units make of that is not kept: to find it again takes less than to read it.
 
     Args:
-        read: What each layer read (tasks, rows, width), at least four rows.
+        read: What each layer read (tasks, rows, width), at least four rows; two layers at least.
         weights: Of each layer, those of the last transposed: it has few outputs.
         change: Their direction, likewise.
         change_of_biases: That of the biases.
         sums: Written: changes of each layer's sums (tasks, rows, next width).
-        scratch: Of each layer (4, next width).
+        scratch: Of each hidden layer (4, next width).
     """
     (num_tasks, num_rows), last = sums[0].shape[:2], len(weights) - 1
     for task in range(num_tasks):
@@ -195,13 +195,13 @@ def backward_change(
         transposed: The same.
         change: The transposed weights' direction.
         outgoing: As in :func:`backward`.
-        deltas: As it left them.
+        deltas: As it left them; the last is scratch again.
         curved: How the gradient by the outputs changes (tasks, rows, outputs).
-        sums: As :func:`tangent` left them.
+        sums: As :func:`tangent` left those of the hidden layers.
         of_weights: Zeros; written: changes of the gradient by weights, as there.
         of_biases: The same by biases.
         scratch: Of each layer (ROWS + 4, next width).
-        units: The same.
+        units: Scratch of each hidden layer, likewise.
     """
     (num_tasks, num_rows), last = curved.shape[:2], len(read) - 1
     for task in range(num_tasks):
@@ -225,16 +225,16 @@ def backward_change(
                     own, at = (task, first) if layer < last else (0, 0)
                     before = deltas[layer - 1][own, at : at + end - first]
                     for block in range(0, end - first, BLOCK):
-                        at = min(block, end - first - BLOCK)
-                        out = scratch[layer - 1][at : at + BLOCK]
+                        four = min(block, end - first - BLOCK)
+                        out = scratch[layer - 1][four : four + BLOCK]
                         out[:] = 0
-                        add_products(now[at : at + BLOCK], transposed[layer][task], out)
-                        add_products(delta[at : at + BLOCK], change[layer][task], out)
+                        add_products(now[four : four + BLOCK], transposed[layer][task], out)
+                        add_products(delta[four : four + BLOCK], change[layer][task], out)
                         for i in range(BLOCK):
-                            _multiply_by_slope(rows[at + i], out[i])
+                            _multiply_by_slope(rows[four + i], out[i])
                             _add_bend(
-                                before[at + i], rows[at + i],
-                                sums[layer - 1][task, first + at + i], out[i],
+                                before[four + i], rows[four + i],
+                                sums[layer - 1][task, first + four + i], out[i],
                             )  # fmt: skip
                     delta = before
             first = end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from agents import acting_kernels
-from agents.compiled_math import BLOCK
 from agents.recycled_memory import recycled
+from agents.register_tiles import BLOCK
 from agents.task_policy import Parameters, TaskPolicy
+from agents.tensor_arrays import arrays
 from metaenvs.kernels.compile import build_callee, build_kernel
 from metaenvs.kernels.helpers import ALONE, run_with_help
 
@@ -112,15 +113,14 @@ class NetworkRecord:
         scratch = [torch.empty(self._threads, BLOCK, bias.shape[1]) for bias in biases]
         kernel, callee = _compiled_act(len(layers), categorical)
         run = partial(run_with_help, kernel) if self._threads > 1 else partial(kernel, ALONE)
-        networks = [_arrays(parts) for parts in (self._read, weights, biases)]
-        rest, scratch_arrays = _arrays([deviations, self._means]), _arrays(scratch)
-
+        networks = [arrays(*parts) for parts in (self._read, weights, biases)]
+        rest, scratch_arrays = arrays(deviations, self._means), arrays(*scratch)
         dtype = torch.int64 if categorical else torch.float32
 
         # Nothing here holds the record: its memory is free as soon as nobody has it.
         def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
             actions = torch.empty(noise.shape, dtype=dtype)
-            given, written = _arrays([features, noise]), actions.numpy()
+            given, written = arrays(features, noise), actions.numpy()
             run(callee.address, at, *given, *networks, *rest, written, scratch_arrays)
             return actions
 
@@ -147,10 +147,6 @@ def _compiled_act(num_layers: int, categorical: bool) -> tuple[Callable[..., Non
     bound = {"draw_action": draw}
     callee = build_callee(acting_kernels.help_to_act, bound, **options)
     return build_kernel(acting_kernels.act, bound, **options), callee
-
-
-def _arrays(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
 
 
 def _memory_like(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import time
 from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ PEER_SAMPLING, PEER_TRPO, PEER_PRODUCTS = 2.21, 4.67, 135e9
 """Its seconds of sampling on one core and of the outer step on two, and operations a second of the
 matrix product on two, as measured on another machine of this kind; it is not run here."""
 UNCOUNTED = 3
-"""Iterations until memory that was freed serves again."""
+"""Iterations, or rounds of them, until memory that was freed serves again."""
 
 PARTS = ("acting once", "sampling, with adaptation", "outer step", "iteration")
 
@@ -57,23 +58,24 @@ def maml_iterations(effort: Effort) -> list[Row]:
     name = "maml"
     keep_freed_memory()  # as the command `train` does
     threads = torch.get_num_threads()
-    alone = iterations(CONFIG, 1)
-    several = iterations(CONFIG, threads)
-    trpo = iterations(dataclasses.replace(CONFIG, outer="trpo"), threads)
-    turns = ((alone, effort.iterations), (several, effort.iterations), (trpo, 1))
+    turns = (
+        (CONFIG, 1, effort.iterations),
+        (CONFIG, threads, effort.iterations),
+        (dataclasses.replace(CONFIG, outer="trpo"), threads, 1),
+    )
     rounds, rates = [], []
-    for number in range(-UNCOUNTED, effort.repeats):
-        taken, speeds = [], []
-        for learner, how_many in turns:
-            seconds = [next(learner) for _ in range(how_many)]
-            taken.append({part: np.mean([each[part] for each in seconds]) for part in PARTS})
-            speeds.append(_product_rate(threads))
-        if number >= 0:
-            rounds.append(taken)
-            rates.append(np.mean(speeds))
-    for learner, _ in turns:
-        learner.close()
-    torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, threads)
+        learners = [stack.enter_context(closing(iterations(*turn[:2]))) for turn in turns]
+        for number in range(-UNCOUNTED, effort.repeats):
+            taken, speeds = [], []
+            for learner, (*_, how_many) in zip(learners, turns, strict=True):
+                seconds = [next(learner) for _ in range(how_many)]
+                taken.append({part: np.mean([each[part] for each in seconds]) for part in PARTS})
+                speeds.append(_product_rate(threads))
+            if number >= 0:
+                rounds.append(taken)
+                rates.append(np.mean(speeds))
     rate = np.array(rates)
 
     def seconds_of(turn: int, part: str) -> npt.NDArray[np.float64]:
@@ -120,9 +122,8 @@ def parts_of_iterations(
     config: maml.MAMLConfig, number: int, threads: int, settle: Callable[[], None]
 ) -> Parts:
     """Seconds of so many iterations that count; as :func:`iterations`."""
-    running = iterations(config, threads, settle)
-    taken = [next(running) for _ in range(UNCOUNTED + number)][UNCOUNTED:]
-    running.close()
+    with closing(iterations(config, threads, settle)) as running:
+        taken = [next(running) for _ in range(UNCOUNTED + number)][UNCOUNTED:]
     return {part: [seconds[part] for seconds in taken] for part in PARTS}
 
 

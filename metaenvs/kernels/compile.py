@@ -35,13 +35,13 @@ def build_kernel(
     home: str,
     arguments: tuple[Any, ...],
 ) -> Callable[..., Any]:
-    """Compile ``template`` over a family's row functions, or load it from the disk cache.
+    """Compile ``template`` over row functions, or load it from the disk cache.
 
     Args:
-        template: A function of :mod:`metaenvs.kernels.batch`.
-        row_functions: The family's row functions by the names used in
-            :mod:`metaenvs.kernels.trial`.
-        home: The source file beside which Numba keeps the cache (a family's own).
+        template: What is compiled, such as a function of :mod:`metaenvs.kernels.batch`.
+        row_functions: What stands for global names of it, and of the row functions that it calls:
+            a family's own for those of :mod:`metaenvs.kernels.trial`.
+        home: The source file beside which Numba keeps the cache.
         arguments: Example arguments, whose types the kernel is compiled for.
 
     Returns:

@@ -7,7 +7,8 @@ the cores, finds the job closed when it comes back. With a barrier, the calling 
 still until then: milliseconds, where a step takes microseconds.
 
 A helper looks at the board all the time for some tenths of a millisecond after its last job, and
-between naps for some hundredths of a second; then it sleeps until it is woken. Waking it takes
+between naps for some hundredths of a second (on Windows, where they are longer, for about half of
+one); then it sleeps until it is woken. Waking it takes
 Python's lock from the calling thread, for longer than a small job takes; a nap takes nothing.
 """
 
@@ -168,7 +169,8 @@ class Crew:
 
     def __init__(self, num_helpers: int) -> None:
         self.board: npt.NDArray[np.int64] = np.zeros(TICKETS + LINE * (num_helpers + 1), np.int64)
-        self.board[YIELD], (self.board[NAP], self.board[NAP_LENGTH]) = yield_address(), nap()
+        self.board[YIELD] = yield_address()
+        self.board[NAP], self.board[NAP_LENGTH] = nap_call()
         self.free = threading.Lock()
         self._awake = threading.Condition()
         example = (self.board, np.int64(1))
@@ -211,7 +213,7 @@ def yield_address() -> int:
     return _address_of(ctypes.CDLL(None).sched_yield)
 
 
-def nap() -> tuple[int, int]:
+def nap_call() -> tuple[int, int]:
     """Where that lies by which it sleeps for a short while, and what it is called with."""
     if sys.platform == "win32":
         return _address_of(ctypes.windll.kernel32.SleepEx), 1  # A millisecond.

@@ -115,10 +115,10 @@ def bind(
 
 def _told(value: Any) -> str | None:
     """What a global's value adds to a digest; None for one that does not count."""
-    if isinstance(value, FunctionType):  # What Numba makes of it is said elsewhere in its file.
-        return Path(inspect.getfile(value)).read_text()
-    if hasattr(value, "py_func"):  # Compiled elsewhere, under a name that changes with its code.
-        return str(value.py_func.__qualname__)
+    python = getattr(value, "py_func", value)  # Of what Numba has compiled, or is told to.
+    if isinstance(python, FunctionType):
+        # What it calls in other files counts if the name says it, as `agents.compiled` sees to.
+        return python.__qualname__ + Path(inspect.getfile(python)).read_text()
     counts = isinstance(value, int | float | tuple) or type(value).__module__ == "numpy"
     return repr(value) if counts else None
 
@@ -128,7 +128,8 @@ def digest(
 ) -> str:
     """Hash the sources and constants of ``python`` and of every row function below it.
 
-    Of plain functions that they name, the whole file counts.
+    Of other functions that they name, the name and the whole file count, and nothing that these
+    call elsewhere.
 
     Numba's disk cache looks at one file only; with this in the kernel's name an edit anywhere in
     the sources involved gives a new name, hence new machine code.

@@ -22,13 +22,15 @@ def test_every_file_with_such_functions_counts(tmp_path: Path) -> None:
         if "@compiled" in path.read_text() or "@extending.intrinsic" in path.read_text()
     ]
     assert len(users) >= 7
-    for path in users:
-        copies = [tmp_path / user.name for user in users]
-        for target, user in zip(copies, users, strict=True):
-            target.write_text(user.read_text())
-        before = compiled._digest(tmp_path)
-        (tmp_path / path.name).write_text(path.read_text() + "\n")
-        assert compiled._digest(tmp_path) != before, path
+    copies = {user: tmp_path / user.relative_to(FOLDER) for user in users}
+    for user, target in copies.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(user.read_text())
+    before = compiled._digest(tmp_path)
+    for user, target in copies.items():
+        target.write_text(user.read_text() + "\n")
+        assert compiled._digest(tmp_path) != before, user
+        target.write_text(user.read_text())
 
 
 def copied(row: Any) -> None:

@@ -62,3 +62,10 @@ def test_other_types_are_refused() -> None:
         add_products(np.ones((4, 3)), np.ones((3, 8), np.float32), np.ones((4, 8)))
     with pytest.raises(TypingError, match="float32 or float64"):
         add_products(*(np.ones((4, 4), np.int64),) * 3)
+
+
+def test_columns_that_are_not_neighbours_are_refused() -> None:
+    rows, weight, out = normal(4, 4), normal(4, 8), normal(4, 8)
+    for other in ((weight.T.copy().T, out), (weight, out.T.copy().T), (weight[:, ::2], out)):
+        with pytest.raises(TypingError, match="row-major"):
+            add_products(rows, *other)

@@ -30,7 +30,7 @@ def differing(policy: TaskPolicy, generator: torch.Generator) -> Parameters:
 
 
 @pytest.mark.parametrize("env_id", ["metaenvs/PointCorners-v0", "metaenvs/KrazyWorldEasy-v0"])
-@pytest.mark.parametrize("hidden_sizes", [(7, 5), (6,), (3, 4, 5)])
+@pytest.mark.parametrize("hidden_sizes", [(7, 5), (6,), (3, 4, 5), ()])
 def test_derivatives(env_id: str, hidden_sizes: tuple[int, ...]) -> None:
     policy = new_policy(MAMLConfig(env_id=env_id, hidden_sizes=hidden_sizes)).double()
     generator = torch.Generator().manual_seed(0)
@@ -79,6 +79,9 @@ def test_compiled_passes_are_those_in_tensor_operations(
     biases = [normal(NUM_TASKS, 1, width) for width in widths[1:]]
     delta, curved = (normal(NUM_TASKS, num_steps, widths[-1]) for _ in range(2))
     assert compiled_passes.serves(read[0], len(weights))
+    assert not compiled_passes.serves(read[0], 1)
+    assert not compiled_passes.serves(read[0][:, :3], len(weights))
+    assert not compiled_passes.serves(read[0].double(), len(weights))
     found = []
     for passes in (compiled_passes, network_passes):
         deltas, *slopes = passes.backward(read, weights, delta.clone())

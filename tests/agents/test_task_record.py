@@ -54,6 +54,17 @@ def recorded(
 def test_a_record_is_the_networks_forward_pass(
     policy: TaskPolicy, rollouts: int, shared: bool
 ) -> None:
+    check_pass(policy, rollouts, shared)
+
+
+@pytest.mark.parametrize("env_id", ["PointCorners-v0", "KrazyWorldEasy-v0"])
+@pytest.mark.parametrize("hidden_sizes", [(), (5,), (6, 3, 5)])
+def test_other_numbers_of_layers(env_id: str, hidden_sizes: tuple[int, ...]) -> None:
+    config = MAMLConfig(env_id=f"metaenvs/{env_id}", hidden_sizes=hidden_sizes)
+    check_pass(new_policy(config), rollouts=6, shared=False)
+
+
+def check_pass(policy: TaskPolicy, rollouts: int, shared: bool) -> None:
     parameters = own_parameters(policy)
     if shared:
         parameters = {name: part.detach() for name, part in policy.for_tasks(NUM_TASKS).items()}
@@ -67,7 +78,7 @@ def test_a_record_is_the_networks_forward_pass(
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_help_changes_no_number(policy: TaskPolicy) -> None:
+def test_threads_change_no_number(policy: TaskPolicy) -> None:
     parameters = own_parameters(policy)
     alone, helped = (recorded(policy, parameters, 4, threads=threads) for threads in (1, 2))
     for one, other in zip((*alone[0], *alone[1:]), (*helped[0], *helped[1:]), strict=True):

@@ -57,6 +57,22 @@ def test_what_the_rollout_knows_is_what_the_policy_says_of_it() -> None:
     assert np.array_equal(pinned.ids, np.repeat(tasks.ids, 4))
 
 
+def test_threads_change_nothing() -> None:
+    policy = new_policy(WORLD)
+
+    def collected(threads: int) -> list[torch.Tensor]:
+        env = make_env(WORLD)
+        env.reset(seed=0)
+        noise = partial(policy.distribution.noise, (3, 4), torch.Generator().manual_seed(0))
+        tasks = env.unwrapped.sample_tasks(3)  # type: ignore[attr-defined]
+        parameters = policy.for_tasks(3)
+        episodes = collect_episodes(env, policy, parameters, noise, tasks=tasks, threads=threads)
+        return [*episodes.read, episodes.actions, episodes.outputs, episodes.rewards]
+
+    for alone, helped in zip(collected(1), collected(2), strict=True):
+        assert torch.equal(alone, helped)
+
+
 def test_the_same_function_with_sigmoid_units() -> None:
     policy = new_policy(dataclasses.replace(WORLD, hidden_sizes=(8, 5))).double()
     generator = torch.Generator().manual_seed(0)

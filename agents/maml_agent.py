@@ -100,7 +100,7 @@ class MAMLAgent:
             self._policy, [features[first, at]], actions[first, at], outputs[first, at],
             rewards[first, at], torch.as_tensor(mask),
         )  # fmt: skip
-        advantages = inner_advantages(episodes, self._policy.config)
+        advantages = inner_advantages(episodes, self._policy)
         before = {name: part[rows] for name, part in self._parameters.items()}
         after = inner_step(self._policy, before, episodes, advantages).after
         for name, part in after.items():

@@ -65,14 +65,15 @@ class MAMLPolicy(TaskPolicy):
         self.config = config
 
 
-def advantages_of(episodes: Episodes, config: MAMLConfig, *, critic: bool) -> Tensor:
+def advantages_of(episodes: Episodes, policy: MAMLPolicy, *, critic: bool) -> Tensor:
     """Advantages (tasks, rollouts, time), 0 on padding, over the critic or none."""
-    values = None
+    config, values = policy.config, None
     if critic:
         returns = gae(episodes.rewards, gamma=config.discount, mask=episodes.mask)
         fitted = fit_values(
-            episodes.features, episodes.times, episodes.pack(returns), episodes.valid
-        )
+            episodes.features, episodes.times, episodes.pack(returns), episodes.valid,
+            squares=not policy.observes_codes,  # One-hot features are their own.
+        )  # fmt: skip
         values = nn.functional.pad(episodes.lay_out(fitted), (0, 1))
     return gae(
         episodes.rewards, values, gamma=config.discount, trace_decay=config.trace_decay,
@@ -80,10 +81,11 @@ def advantages_of(episodes: Episodes, config: MAMLConfig, *, critic: bool) -> Te
     )  # fmt: skip
 
 
-def inner_advantages(episodes: Episodes, config: MAMLConfig) -> Tensor:
+def inner_advantages(episodes: Episodes, policy: MAMLPolicy) -> Tensor:
     """What the inner estimator multiplies: DiCE has no critic by definition."""
+    config = policy.config
     critic = config.critic == "linear" and config.inner_estimator != "dice"
-    advantages = advantages_of(episodes, config, critic=critic)
+    advantages = advantages_of(episodes, policy, critic=critic)
     if not config.standardise_inner:
         return advantages
     num_steps = episodes.num_steps[:, None, None]
@@ -271,21 +273,21 @@ def sample(
     current = policy.for_tasks(len(tasks))
     for step in range(config.inner_steps):
         inner.append(collect(step))
-        advantages.append(inner_advantages(inner[-1], config))
+        advantages.append(inner_advantages(inner[-1], policy))
         if step == 0:
             chunks = chunks_of(inner[0], config, threads)
             paths = [[] for _ in chunks]
         for_each(advance, len(chunks), threads)
         current = {name: torch.cat([path[-1].after[name] for path in paths]) for name in current}
     outer = collect(config.inner_steps)
-    return meta_batch(inner, advantages, outer, config, chunks), paths
+    return meta_batch(inner, advantages, outer, policy, chunks), paths
 
 
 def meta_batch(
     inner: list[Episodes],
     advantages: list[Tensor],
     outer: Episodes,
-    config: MAMLConfig,
+    policy: MAMLPolicy,
     chunks: list[slice],
 ) -> MetaBatch:
     """What the outer step needs; E-MAML's returns are not the advantages.
@@ -293,7 +295,8 @@ def meta_batch(
     Advantages over a baseline that is fitted to the task have mean 0 in it, and a correction made
     of them would vanish (Stadie et al.'s released code has this fault).
     """
-    outer_advantages = advantages_of(outer, config, critic=config.critic == "linear")
+    config = policy.config
+    outer_advantages = advantages_of(outer, policy, critic=config.critic == "linear")
     lengths = outer.num_steps / outer.mask.shape[1]
     returns = outer.returns.mean(1) / lengths
     if config.standardise_advantages:

@@ -40,6 +40,27 @@ def test_many_regressors_on_many_threads() -> None:
     assert abs(float(fitted.stdout)) < 1e-3
 
 
+def test_squares_of_zeros_and_ones_add_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randint(2, (2, 60, 5), generator=generator).float()
+    returns = torch.randn(2, 60, generator=generator, dtype=torch.float64)
+    times, valid = torch.arange(60).expand(2, -1), torch.ones(2, 60, dtype=torch.bool)
+    fitted = fit_values(features, times, returns, valid)
+    without = fit_values(features, times, returns, valid, squares=False)
+    torch.testing.assert_close(fitted, without, rtol=0, atol=1e-4)
+    assert not torch.equal(fitted, without)
+
+
+def test_squares_of_other_numbers_do() -> None:
+    features = torch.linspace(-1, 1, 50)[None, :, None]
+    returns, times = features[..., 0] ** 2, torch.zeros(1, 50, dtype=torch.int64)
+    valid = torch.ones(1, 50, dtype=torch.bool)
+    fitted = fit_values(features, times, returns, valid)
+    torch.testing.assert_close(fitted, returns, rtol=0, atol=1e-4)
+    without = fit_values(features, times, returns, valid, squares=False)
+    assert (without - returns).abs().max() > 0.1
+
+
 MANY_REGRESSORS = """
 import torch
 from agents.linear_baseline import fit_values

@@ -148,7 +148,8 @@ def test_e_maml_is_the_gradient_of_its_enumerated_objective() -> None:
     maml_alone = [torch.zeros_like(leaf) for leaf in leaves]
     for before in range(7):
         inner = bandit_episodes(policy, before, float(rewards[before]), start)
-        advantages = maml_inner.inner_advantages(inner, config)
+        policy.config = config
+        advantages = maml_inner.inner_advantages(inner, policy)
         step = maml_inner.inner_step(policy, policy.for_tasks(1), inner, advantages)
         adapted = differentiable_step(policy, inner, advantages, feature)
         torch.testing.assert_close(adapted, policy.outputs(step.after, feature))
@@ -157,7 +158,8 @@ def test_e_maml_is_the_gradient_of_its_enumerated_objective() -> None:
         value = value + chosen * (reached * rewards).sum()
         for arm in range(7):
             outer = bandit_episodes(policy, arm, float(rewards[arm]), adapted)
-            batch = meta_batch([inner], [advantages], outer, config, [slice(None)])
+            policy.config = config
+            batch = meta_batch([inner], [advantages], outer, policy, [slice(None)])
             weight = float((chosen * reached[arm]).detach())
             for total, settings in ((estimate, config), (maml_alone, BANDIT)):
                 policy.config = settings
@@ -221,7 +223,7 @@ def test_derivatives_through_inner_steps_are_those_of_automatic_differentiation(
     tasks = env.unwrapped.sample_tasks(config.num_tasks)
     collected, _ = sample(env, policy, tasks, torch.Generator().manual_seed(0))
     policy.double()
-    batch = in_double(collected, config)
+    batch = in_double(collected, policy)
     passed = OuterPass.of(policy, adapt_again(policy, batch), batch)
     leaves = dict(policy.named_parameters())
     outputs, before = automatic(policy, batch, leaves)
@@ -249,7 +251,7 @@ def test_derivatives_through_inner_steps_are_those_of_automatic_differentiation(
         torch.testing.assert_close(own, part)
 
 
-def in_double(batch: maml_inner.MetaBatch, config: MAMLConfig) -> maml_inner.MetaBatch:
+def in_double(batch: maml_inner.MetaBatch, policy: maml_inner.MAMLPolicy) -> maml_inner.MetaBatch:
     """What was collected in float32, in float64."""
 
     def double(episodes: Episodes) -> Episodes:
@@ -264,7 +266,7 @@ def in_double(batch: maml_inner.MetaBatch, config: MAMLConfig) -> maml_inner.Met
     return meta_batch(
         [double(episodes) for episodes in batch.inner],
         [advantages.double() for advantages in batch.inner_advantages],
-        double(batch.outer), config, [slice(None)],
+        double(batch.outer), policy, [slice(None)],
     )  # fmt: skip
 
 
@@ -348,7 +350,7 @@ def test_an_update_takes_no_tensor_from_another_device(changes: dict[str, Any]) 
     slopes, told = passed.gradient()
     curved = passed.curvature_product(slopes, elsewhere(batch).outer.valid.float())
     assert all(part.device.type == "meta" for part in [told, *slopes, *curved])
-    advantages = maml_inner.inner_advantages(elsewhere(batch).inner[0], config)
+    advantages = maml_inner.inner_advantages(elsewhere(batch).inner[0], policy)
     assert advantages.device.type == "meta"
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from agents import acting_kernels
+from agents.acting_kernels import NetworkStep
 from agents.recycled_memory import recycled
 from agents.register_tiles import BLOCK
 from agents.task_policy import Parameters, TaskPolicy
@@ -121,7 +122,8 @@ class NetworkRecord:
         def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
             actions = torch.empty(noise.shape, dtype=dtype)
             given, written = arrays(features, noise), actions.numpy()
-            run(callee.address, at, *given, *networks, *rest, written, scratch_arrays)
+            step = NetworkStep(at, *given, *networks, *rest, written, scratch_arrays)
+            run(callee.address, step)
             return actions
 
         return act
@@ -141,9 +143,9 @@ def _compiled_act(num_layers: int, categorical: bool) -> tuple[Callable[..., Non
     noise, actions = (widths, widths) if not categorical else (rows, np.zeros((1, 1), np.int64))
     of_layers = [(example,) * num_layers for example in (steps, widths, rows, widths)]
     *networks, scratch = of_layers
-    arguments = (ALONE, 0, 0, rows, noise, *networks, rows, steps, actions, scratch)
+    step = NetworkStep(0, rows, noise, *networks, rows, steps, actions, scratch)
     draw = acting_kernels.draw_categorical if categorical else acting_kernels.draw_gaussian
-    options: dict[str, Any] = {"home": acting_kernels.__file__, "arguments": arguments}
+    options: dict[str, Any] = {"home": acting_kernels.__file__, "arguments": (ALONE, 0, step)}
     bound = {"draw_action": draw}
     callee = build_callee(acting_kernels.help_to_act, bound, **options)
     return build_kernel(acting_kernels.act, bound, **options), callee

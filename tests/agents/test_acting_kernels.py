@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.acting_kernels import NetworkStep
 from agents.register_tiles import BLOCK
 from agents.task_record import _compiled_act
 from metaenvs.kernels.helpers import ALONE, num_threads, run_with_help
@@ -46,10 +47,8 @@ def test_help_changes_no_number(categorical: bool) -> None:
         actions = np.zeros(shape, np.int64 if categorical else np.float32)
         scratch = tuple(np.zeros((THREADS, BLOCK, bias.shape[1]), np.float32) for bias in biases)
         for step in range(NUM_STEPS):
-            run(
-                callee.address, step, features, noise, tuple(read), tuple(weights), tuple(biases),
-                deviations, means, actions, scratch,
-            )  # fmt: skip
+            given = features, noise, tuple(read), tuple(weights), tuple(biases), deviations
+            run(callee.address, NetworkStep(step, *given, means, actions, scratch))
         return [*read, means, actions], scratch[0]
 
     alone, of_one = acted(partial(kernel, ALONE))

@@ -114,15 +114,19 @@ class NetworkRecord:
         scratch = [torch.empty(self._threads, BLOCK, bias.shape[1]) for bias in biases]
         kernel, callee = _compiled_act(len(layers), categorical)
         run = partial(run_with_help, kernel) if self._threads > 1 else partial(kernel, ALONE)
-        networks = [arrays(*parts) for parts in (self._read, weights, biases)]
-        rest, scratch_arrays = arrays(deviations, self._means), arrays(*scratch)
         dtype = torch.int64 if categorical else torch.float32
+        networks = (arrays(*self._read), arrays(*weights), arrays(*biases))
+        deviations_of_all, means = arrays(deviations, self._means)
+        scratch_of_all = arrays(*scratch)
 
         # Nothing here holds the record: its memory is free as soon as nobody has it.
         def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
             actions = torch.empty(noise.shape, dtype=dtype)
-            given, written = arrays(features, noise), actions.numpy()
-            step = NetworkStep(at, *given, *networks, *rest, written, scratch_arrays)
+            features_now, noise_now, actions_now = arrays(features, noise, actions)
+            step = NetworkStep(
+                at, features_now, noise_now, *networks, deviations_of_all, means, actions_now,
+                scratch_of_all,
+            )  # fmt: skip
             run(callee.address, step)
             return actions
 
@@ -141,9 +145,10 @@ def _compiled_act(num_layers: int, categorical: bool) -> tuple[Callable[..., Non
     """The compiled step of networks of so many layers, and what helpers call for it."""
     rows, widths, steps = (np.zeros((1,) * n, np.float32) for n in (2, 3, 4))
     noise, actions = (widths, widths) if not categorical else (rows, np.zeros((1, 1), np.int64))
-    of_layers = [(example,) * num_layers for example in (steps, widths, rows, widths)]
-    *networks, scratch = of_layers
-    step = NetworkStep(0, rows, noise, *networks, rows, steps, actions, scratch)
+    read, weights, biases, scratch = (
+        (example,) * num_layers for example in (steps, widths, rows, widths)
+    )
+    step = NetworkStep(0, rows, noise, read, weights, biases, rows, steps, actions, scratch)
     draw = acting_kernels.draw_categorical if categorical else acting_kernels.draw_gaussian
     options: dict[str, Any] = {"home": acting_kernels.__file__, "arguments": (ALONE, 0, step)}
     bound = {"draw_action": draw}

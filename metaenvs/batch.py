@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -24,13 +23,15 @@ from metaenvs.kernels.trial import (
     SETTINGS_DTYPE,
     TEST_SIDE,
     TRAIN_SIDE,
+    RowArrays,
+    StepResult,
     is_legal_continuous,
     is_legal_discrete,
 )
 from metaenvs.spaces import shape_of
 from metaenvs.tasks import Tasks, record_words
 
-__all__ = ["THREADED_FROM", "Batch", "StepResult"]
+__all__ = ["THREADED_FROM", "Batch"]
 
 THREADED_FROM = 200
 """Rows from which asking for help costs less than it saves (measured, two cores)."""
@@ -44,17 +45,19 @@ NO_LIMIT = np.iinfo(np.int32).max
 Array = npt.NDArray[Any]
 
 
-@dataclass
-class StepResult:
-    """Arrays of one step, row on the first axis."""
+def _kind_of(argument: Any) -> Any:
+    """Dtype and dimensions of an array; of a record of arrays its class and those of each."""
+    if isinstance(argument, tuple):
+        return type(argument), tuple(_kind_of(array) for array in argument)
+    return argument.dtype, argument.ndim
 
-    observation: Array
-    reward: npt.NDArray[np.float64]
-    terminated: npt.NDArray[np.bool_]
-    truncated: npt.NDArray[np.bool_]
-    report: Array
-    final_observation: Array
-    final_report: Array
+
+def _of_kind(kind: Any) -> Any:
+    """A small argument of that kind."""
+    first, rest = kind
+    if isinstance(rest, tuple):
+        return first(*(_of_kind(part) for part in rest))
+    return np.zeros((1,) * rest, first)
 
 
 @lru_cache(maxsize=256)
@@ -63,10 +66,10 @@ def _cached(
     template: Callable[..., Any],
     functions: tuple[tuple[str, Any], ...],
     home: str,
-    types: tuple[Any, ...],
+    kinds: tuple[Any, ...],
 ) -> Any:
     """What :func:`build_kernel` or :func:`build_callee` makes."""
-    arguments = tuple(np.zeros((1,) * ndim, dtype) for dtype, ndim in types)
+    arguments = tuple(_of_kind(kind) for kind in kinds)
     return build(template, dict(functions), home=home, arguments=arguments)
 
 
@@ -220,19 +223,20 @@ class Batch:
 
     def _run_rows(self, mask: Array, actions: Array, result: StepResult) -> int:
         """Call the kernel that steps and begins rows."""
-        arrays = self._kernel_arrays(mask, actions, result)
-        kernel = self._kernel or self._build_kernel(arrays)
+        arguments = self._arguments(mask, actions, result)
+        kernel = self._kernel or self._build_kernel(arguments)
         if len(self._parameters) == 1:
-            return kernel(ALONE, *arrays)
-        refused: int = run_with_help(kernel, *arrays)
+            return kernel(ALONE, *arguments)
+        refused: int = run_with_help(kernel, *arguments)
         return refused
 
-    def _build_kernel(self, arrays: tuple[Array, ...]) -> Callable[..., int]:
+    def _build_kernel(self, arguments: tuple[Any, ...]) -> Callable[..., int]:
         """The kernel that steps and begins rows, and what helpers call."""
         kernel: Callable[..., int]
-        self._kernel = kernel = self._build(build_kernel, templates.run_rows, (ALONE, *arrays))
+        arguments = (ALONE, *arguments)
+        self._kernel = kernel = self._build(build_kernel, templates.run_rows, arguments)
         if len(self._parameters) > 1:
-            self._callee = self._build(build_callee, templates.help_with_rows, (ALONE, *arrays))
+            self._callee = self._build(build_callee, templates.help_with_rows, arguments)
             self.settings["help_address"] = self._callee.address
         return kernel
 
@@ -248,30 +252,15 @@ class Batch:
         return self._bind(np.ones(self.num_rows, np.bool_), self._no_actions, result)
 
     def _bind(self, mask: Array, actions: Array, result: StepResult) -> Callable[[], int]:
-        arrays = self._kernel_arrays(mask, actions, result)
-        return partial(self._kernel or self._build_kernel(arrays), ALONE, *arrays)
+        arguments = self._arguments(mask, actions, result)
+        return partial(self._kernel or self._build_kernel(arguments), ALONE, *arguments)
 
-    def _kernel_arrays(self, mask: Array, actions: Array, result: StepResult) -> tuple[Array, ...]:
-        return (
-            self.settings,
-            self._parameters,
-            self.rows,
-            self._seen_tasks,
-            self._words,
-            self.states,
-            self.pins,
-            self.pool,
-            self.pool_cumulative,
-            mask,
-            actions,
-            result.observation,
-            result.reward,
-            result.terminated,
-            result.truncated,
-            result.report,
-            result.final_observation,
-            result.final_report,
-        )
+    def _arguments(self, mask: Array, actions: Array, result: StepResult) -> tuple[Any, ...]:
+        batch = RowArrays(
+            self.rows, self._seen_tasks, self._words, self.states,
+            self.pins, self.pool, self.pool_cumulative,
+        )  # fmt: skip
+        return self.settings, self._parameters, batch, mask, actions, result
 
     def _as_seen(self, records: Array) -> Array:
         """Task records as the row functions see them, sharing memory."""
@@ -280,13 +269,13 @@ class Batch:
         return record_words(records).view(np.float64)
 
     def _build(
-        self, build: Callable[..., Any], template: Callable[..., Any], arrays: tuple[Array, ...]
+        self, build: Callable[..., Any], template: Callable[..., Any], arguments: tuple[Any, ...]
     ) -> Any:
-        """``template`` compiled for this family and arrays like these."""
+        """``template`` compiled for this family and arguments like these."""
         return _cached(
             build,
             template,
             (*self.family.row_functions.items(), ("is_legal", self._is_legal)),
             self.family.home,
-            tuple((array.dtype, array.ndim) for array in arrays),
+            tuple(_kind_of(argument) for argument in arguments),
         )

@@ -24,11 +24,18 @@ def build_uncompiled(
     """Stands for ``build_kernel``: the same binding of names, with nothing compiled."""
     kernel = bind(template, lambda python, inline: python, row_functions)
 
-    def run(*arrays: np.ndarray) -> Any:  # Of helpers there are none.
+    def run(*arguments: Any) -> Any:  # Of helpers there are none.
         calls.append(template.__name__)
-        return kernel(*(RowArray(array) if array.dtype.names else array for array in arrays))
+        return kernel(*(in_python(argument) for argument in arguments))
 
     return run
+
+
+def in_python(argument: Any) -> Any:
+    """Records with fields that are set, like those that compiled code has."""
+    if isinstance(argument, tuple):
+        return type(argument)(*(in_python(array) for array in argument))
+    return RowArray(argument) if argument.dtype.names else argument
 
 
 @pytest.fixture

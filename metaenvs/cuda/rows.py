@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from metaenvs.kernels.trial import advance, begin_trial, is_legal, observe, write_report
+from metaenvs.kernels.trial import (
+    RowArrays,
+    StepResult,
+    advance,
+    begin_trial,
+    is_legal,
+    observe,
+    write_report,
+)
 
 __all__ = [
     "FINISHED", "ILLEGAL_ACTION", "NOT_REFUSED", "begin_rows", "encode_rows", "step_rows",
@@ -44,6 +52,7 @@ def step_rows(
 ) -> None:
     """Step every row; those whose step is refused stand still, now and from then on."""
     index = cuda.grid(1)
+    batch = RowArrays(rows, tasks, words, states, pins, pool, pool_cumulative)
     if index < rows.shape[0]:
         if refusals[index] == NOT_REFUSED:
             if rows[index].finished and not settings[0].next_step:
@@ -52,11 +61,11 @@ def step_rows(
                 refusals[index] = ILLEGAL_ACTION
         if refusals[index] == NOT_REFUSED:
             trial = rows[index].trial
-            advance(
-                index, settings[0], parameters[0], rows, tasks, words, states, pins, pool,
-                pool_cumulative, actions, observations, rewards, terminated, truncated, reports,
-                final_observations, final_reports,
+            result = StepResult(
+                observations, rewards, terminated, truncated, reports, final_observations,
+                final_reports,
             )  # fmt: skip
+            advance(index, settings[0], parameters[0], batch, actions, result)
             fresh[index] = rows[index].trial != trial
         else:
             rewards[index] = 0.0
@@ -64,7 +73,7 @@ def step_rows(
             truncated[index] = False
             # What it was told to do must not be shown: it may not even have a code.
             fresh[index] = True
-            write_report(index, parameters[0], rows, tasks, states, reports, False, False)
+            write_report(index, parameters[0], batch, reports, False, False)
             observe(parameters[0], tasks[index], states[index], observations[index])
 
 
@@ -86,16 +95,14 @@ def begin_rows(
 ) -> None:
     """Begin a new trial in the rows of ``mask``, those of ``seeded`` with new keys (n, 1)."""
     index = cuda.grid(1)
+    batch = RowArrays(rows, tasks, words, states, pins, pool, pool_cumulative)
     if index < rows.shape[0]:
         if seeded[index]:
             rows[index].key = keys[index, 0]
             rows[index].trial = -1
         if mask[index]:
-            begin_trial(
-                index, settings[0], parameters[0], rows, tasks, words, states, pins, pool,
-                pool_cumulative,
-            )  # fmt: skip
-        write_report(index, parameters[0], rows, tasks, states, reports, False, False)
+            begin_trial(index, settings[0], parameters[0], batch)
+        write_report(index, parameters[0], batch, reports, False, False)
         observe(parameters[0], tasks[index], states[index], observations[index])
 
 

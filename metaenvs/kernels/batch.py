@@ -34,40 +34,21 @@ def run_chunk(
     last: Any,
     settings: Any,
     parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
+    batch: Any,
     mask: Any,
     actions: Any,
-    observations: Any,
-    rewards: Any,
-    terminated: Any,
-    truncated: Any,
-    reports: Any,
-    final_observations: Any,
-    final_reports: Any,
+    result: Any,
 ) -> None:
     """Step, or begin, rows ``first`` to ``last - 1``."""
     for position in range(first, last):
         index = np.uint64(position)
         if mask.shape[0] == 0:
-            advance(
-                index, settings, parameters, rows, tasks, words, states, pins, pool,
-                pool_cumulative, actions, observations, rewards, terminated, truncated, reports,
-                final_observations, final_reports,
-            )  # fmt: skip
+            advance(index, settings, parameters, batch, actions, result)
         else:
             if mask[index]:
-                begin_trial(
-                    index, settings, parameters, rows, tasks, words, states, pins, pool,
-                    pool_cumulative,
-                )  # fmt: skip
-            write_report(index, parameters, rows, tasks, states, reports, False, False)
-            observe(parameters, tasks[index], states[index], observations[index])
+                begin_trial(index, settings, parameters, batch)
+            write_report(index, parameters, batch, result.report, False, False)
+            observe(parameters, batch.tasks[index], batch.states[index], result.observation[index])
 
 
 @row_function(inline=False)
@@ -76,33 +57,20 @@ def share_rows(
     worker: Any,
     settings: Any,
     parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
+    batch: Any,
     mask: Any,
     actions: Any,
-    observations: Any,
-    rewards: Any,
-    terminated: Any,
-    truncated: Any,
-    reports: Any,
-    final_observations: Any,
-    final_reports: Any,
+    result: Any,
 ) -> None:
     """Step, or begin, the rows of one worker, and then those that the others have left."""
-    num_rows = rows.shape[0]
+    num_rows = batch.rows.shape[0]
     size = settings[0].chunk_rows
     num_chunks = (num_rows + size - 1) // size
     chunk = next_chunk(board, worker, num_chunks)
     while chunk < num_chunks:
         run_chunk(
             chunk * size, min((chunk + 1) * size, num_rows), settings[0], parameters[worker],
-            rows, tasks, words, states, pins, pool, pool_cumulative, mask, actions, observations,
-            rewards, terminated, truncated, reports, final_observations, final_reports,
+            batch, mask, actions, result,
         )  # fmt: skip
         chunk = next_chunk(board, worker, num_chunks)
 
@@ -130,66 +98,45 @@ def run_rows(
     board: Any,
     settings: Any,
     parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
+    batch: Any,
     mask: Any,
     actions: Any,
-    observations: Any,
-    rewards: Any,
-    terminated: Any,
-    truncated: Any,
-    reports: Any,
-    final_observations: Any,
-    final_reports: Any,
+    result: Any,
 ) -> int:
     """Step every row; or, where ``mask`` is not empty, begin a new trial in the rows it marks.
 
-    Each worker has its own record of ``parameters``; an empty ``board`` leaves all to the first.
-    Answers -1; or the first row that may not be stepped, and then none has been.
+    Args:
+        board: Of helpers; an empty one leaves all to the calling thread.
+        settings: (1,)
+        parameters: A record of the family's for each worker.
+        batch: :class:`metaenvs.kernels.trial.RowArrays`
+        mask: (rows,) bool, or empty.
+        actions: (rows, ...)
+        result: Written: :class:`metaenvs.kernels.trial.StepResult`.
+
+    Returns:
+        -1; or the first row that may not be stepped, and then none has been.
     """
     if mask.shape[0] == 0:
-        refused: int = find_refused(settings[0], rows, actions)
+        refused: int = find_refused(settings[0], batch.rows, actions)
         if refused >= 0:
             return refused
     if board.shape[0] == 0 or parameters.shape[0] == 1:
         run_chunk(
-            0, rows.shape[0], settings[0], parameters[0], rows, tasks, words, states, pins, pool,
-            pool_cumulative, mask, actions, observations, rewards, terminated, truncated,
-            reports, final_observations, final_reports,
+            0, batch.rows.shape[0], settings[0], parameters[0], batch, mask, actions, result
         )  # fmt: skip
         return -1
-    arguments = (
-        board, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
-        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
-        final_reports,
-    )  # fmt: skip
+    arguments = (board, settings, parameters, batch, mask, actions, result)
     open_job(board, settings[0].help_address, address_of(arguments), parameters.shape[0])
-    share_rows(
-        board, 0, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
-        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
-        final_reports,
-    )  # fmt: skip
+    share_rows(board, 0, settings, parameters, batch, mask, actions, result)
     close_job(board)
     return -1
 
 
 def help_with_rows(address: Any, worker: Any) -> None:
     """What a helper does: the share of ``worker`` in a job of :func:`run_rows`."""
-    (
-        board, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative,
-        mask, actions, observations, rewards, terminated, truncated, reports, final_observations,
-        final_reports,
-    ) = value_at(address, ARGUMENTS)  # fmt: skip
-    share_rows(
-        board, np.int64(worker), settings, parameters, rows, tasks, words, states, pins, pool,
-        pool_cumulative, mask, actions, observations, rewards, terminated, truncated, reports,
-        final_observations, final_reports,
-    )  # fmt: skip
+    board, settings, parameters, batch, mask, actions, result = value_at(address, ARGUMENTS)
+    share_rows(board, np.int64(worker), settings, parameters, batch, mask, actions, result)
 
 
 def draw_tasks(

@@ -97,7 +97,7 @@ def _bound(
     assert isinstance(template, FunctionType)
     numba, options = _numba(), jit_options()
     # Argument types in the name, too: one file per kernel, which concurrent processes may write.
-    types = [str(numba.typeof(argument)) for argument in arguments]
+    types = [(str(numba.typeof(value)), getattr(value, "_fields", None)) for value in arguments]
     tag = digest(template, row_functions, {**options, "arguments": types})
     name = f"{template.__name__}_{tag}"
 

@@ -11,14 +11,17 @@ from sub-stream ``t`` of that. Nothing else enters.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from metaenvs.kernels.random import GOLDEN, fold, mix, random_uniform
 from metaenvs.kernels.row_function import row_function
 
-__all__ = ["REPORT_FIELDS", "ROW_DTYPE", "SETTINGS_DTYPE"]
+__all__ = ["REPORT_FIELDS", "ROW_DTYPE", "SETTINGS_DTYPE", "RowArrays", "StepResult"]
+
+Array = npt.NDArray[Any]
 
 ROW_DTYPE = np.dtype(
     [
@@ -61,6 +64,38 @@ REPORT_FIELDS: list[tuple[str, type]] = [
     ("episode_terminated", np.bool_),
 ]
 """What the engine tells of every row at every step; a family's own fields follow."""
+
+
+class RowArrays(NamedTuple):
+    """What a batch keeps of its rows, and the tasks that they are given."""
+
+    rows: Array
+    """Where each stands (rows,) of ``ROW_DTYPE``."""
+    tasks: Array
+    """The task of each, as row functions see it."""
+    words: Array
+    """The same memory as words of 64 bits (rows, words)."""
+    states: Array
+    """Of the episode of each (rows,)."""
+    pins: Array
+    """Words of the tasks to which rows are pinned (rows, words); or none, of shape (0, words)."""
+    pool: Array
+    """Words of those that are drawn where there is a pool (tasks, words); or none."""
+    pool_cumulative: Array
+    """Their cumulative weights (tasks,) float64."""
+
+
+class StepResult(NamedTuple):
+    """Arrays of one step, row on the first axis."""
+
+    observation: Array
+    reward: npt.NDArray[np.float64]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    report: Array
+    final_observation: Array
+    final_report: Array
+
 
 ALL_TASKS, TRAIN_SIDE, TEST_SIDE = 0, 1, 2
 TASK_STREAM = 0xFFFFFFFF
@@ -161,111 +196,77 @@ def search(cumulative: Any, value: Any) -> Any:
 
 
 @row_function
-def begin_episode(
-    index: Any, parameters: Any, rows: Any, tasks: Any, states: Any, episode: Any
-) -> None:
+def begin_episode(index: Any, parameters: Any, batch: Any, episode: Any) -> None:
     """Start episode ``episode`` of the row's current trial."""
-    row = rows[index]
+    row = batch.rows[index]
     row.episode = episode
     row.episode_step = 0
     key = fold(fold(row.key, row.trial), episode)
-    start_episode(parameters, tasks[index], states[index], episode, key)
+    start_episode(parameters, batch.tasks[index], batch.states[index], episode, key)
 
 
 @row_function(inline=False)
-def begin_trial(
-    index: Any,
-    settings: Any,
-    parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
-) -> None:
+def begin_trial(index: Any, settings: Any, parameters: Any, batch: Any) -> None:
     """Give the row its next task (pinned, from the pool, or drawn) and start episode 0."""
-    row = rows[index]
+    row, words, pool = batch.rows[index], batch.words, batch.pool
     row.trial += 1
     row.trial_step = 0
     row.finished = False
     trial_key = fold(row.key, row.trial)
     if row.pinned:
         for position in range(words.shape[1]):
-            words[index, position] = pins[index, position]
+            words[index, position] = batch.pins[index, position]
         row.task_id = content_id(words[index])
     elif pool.shape[0] > 0:
-        chosen = search(pool_cumulative, random_uniform(fold(trial_key, POOL_STREAM), 0))
+        chosen = search(batch.pool_cumulative, random_uniform(fold(trial_key, POOL_STREAM), 0))
         for position in range(words.shape[1]):
             words[index, position] = pool[chosen, position]
         row.task_id = content_id(words[index])
     else:
         row.task_id = draw_accepted(
-            settings, parameters, tasks[index], words[index], states[index],
+            settings, parameters, batch.tasks[index], words[index], batch.states[index],
             fold(trial_key, TASK_STREAM),
         )  # fmt: skip
-    begin_episode(index, parameters, rows, tasks, states, 0)
+    begin_episode(index, parameters, batch, 0)
 
 
 @row_function
 def write_report(
     index: Any,
     parameters: Any,
-    rows: Any,
-    tasks: Any,
-    states: Any,
+    batch: Any,
     reports: Any,
     episode_end: Any,
     episode_terminated: Any,
 ) -> None:
     """Tell where the row stands."""
     fields = reports[index]
-    fields.task_id = rows[index].task_id
-    fields.episode_index = rows[index].episode
+    fields.task_id = batch.rows[index].task_id
+    fields.episode_index = batch.rows[index].episode
     fields.episode_end = episode_end
     fields.episode_terminated = episode_terminated
-    report(parameters, tasks[index], states[index], fields)
+    report(parameters, batch.tasks[index], batch.states[index], fields)
 
 
 @row_function
 def advance(
-    index: Any,
-    settings: Any,
-    parameters: Any,
-    rows: Any,
-    tasks: Any,
-    words: Any,
-    states: Any,
-    pins: Any,
-    pool: Any,
-    pool_cumulative: Any,
-    actions: Any,
-    observations: Any,
-    rewards: Any,
-    terminated: Any,
-    truncated: Any,
-    reports: Any,
-    final_observations: Any,
-    final_reports: Any,
+    index: Any, settings: Any, parameters: Any, batch: Any, actions: Any, result: Any
 ) -> None:
     """One step of one row, with all that may follow from it.
 
     A row that finished its trial before (autoreset at the next step) ignores the action and
-    begins a new trial. ``final_observations`` and ``final_reports`` are written where an episode
-    or a trial ends and arrive zeroed; the first may be empty where nobody asks for it.
+    begins a new trial. ``final_observation`` and ``final_report`` are written where an episode or
+    a trial ends and arrive zeroed; the first may be empty where nobody asks for it.
     """
-    row = rows[index]
+    row, task, state = batch.rows[index], batch.tasks[index], batch.states[index]
     begins_trial = row.finished
     if begins_trial:
-        rewards[index] = 0.0
-        terminated[index] = False
-        truncated[index] = False
+        result.reward[index] = 0.0
+        result.terminated[index] = False
+        result.truncated[index] = False
     else:
         key = fold(fold(fold(row.key, row.trial), row.episode), np.int64(row.episode_step) + 1)
-        reward, episode_terminated = step(
-            parameters, tasks[index], states[index], actions[index], key
-        )
+        reward, episode_terminated = step(parameters, task, state, actions[index], key)
         row.episode_step += 1
         row.trial_step += 1
         out_of_time = row.trial_step >= settings.max_episode_steps
@@ -278,24 +279,20 @@ def advance(
             trial_truncated = not trial_terminated and out_of_time
         episode_end = episode_end or trial_truncated
         trial_end = trial_terminated or trial_truncated
-        rewards[index] = reward
-        terminated[index] = trial_terminated
-        truncated[index] = trial_truncated
-        write_report(
-            index, parameters, rows, tasks, states, reports, episode_end, episode_terminated
-        )
-        if episode_end and final_observations.shape[0] > 0:
-            observe(parameters, tasks[index], states[index], final_observations[index])
+        result.reward[index] = reward
+        result.terminated[index] = trial_terminated
+        result.truncated[index] = trial_truncated
+        write_report(index, parameters, batch, result.report, episode_end, episode_terminated)
+        if episode_end and result.final_observation.shape[0] > 0:
+            observe(parameters, task, state, result.final_observation[index])
         if trial_end and settings.same_step:
-            final_reports[index] = reports[index]
+            result.final_report[index] = result.report[index]
             begins_trial = True
         elif trial_end:
             row.finished = True
         elif episode_end:
-            begin_episode(index, parameters, rows, tasks, states, row.episode + 1)
+            begin_episode(index, parameters, batch, row.episode + 1)
     if begins_trial:
-        begin_trial(
-            index, settings, parameters, rows, tasks, words, states, pins, pool, pool_cumulative
-        )
-        write_report(index, parameters, rows, tasks, states, reports, False, False)
-    observe(parameters, tasks[index], states[index], observations[index])
+        begin_trial(index, settings, parameters, batch)
+        write_report(index, parameters, batch, result.report, False, False)
+    observe(parameters, task, state, result.observation[index])

@@ -16,25 +16,26 @@ NO_LIMIT = np.iinfo(np.int32).max
 
 def engine_flags(terminates: bool, row: Any, settings: Any) -> tuple[bool, ...]:
     """What the engine's own row function, uncompiled, says of one step of one row."""
-    result: dict[str, bool] = {}
+    told: dict[str, bool] = {}
     names = {"step": lambda *_: (0.0, terminates),
-             "write_report": lambda *a: result.update(episode_end=bool(a[6])),
+             "write_report": lambda *a: told.update(episode_end=bool(a[4])),
              "observe": lambda *_: None,
              "fold": lambda *_: 0,
              "begin_episode": lambda *_: None}  # fmt: skip
     originals = {name: getattr(trial, name) for name in names}
-    flags = {"terminated": [None], "truncated": [None]}
+    flags: dict[str, list[Any]] = {"terminated": [None], "truncated": [None]}
+    batch = SimpleNamespace(rows=[row], tasks=[None], states=[None])
+    result = SimpleNamespace(
+        observation=[None], reward=[0.0], report=[None], final_observation=np.zeros(0), **flags
+    )
     try:
         for name, function in names.items():
             setattr(trial, name, function)
-        trial.advance(
-            0, settings, None, [row], [None], None, [None], None, None, None, [0], [None], [0.0],
-            flags["terminated"], flags["truncated"], [None], np.zeros(0), None,
-        )  # fmt: skip
+        trial.advance(0, settings, None, batch, [0], result)
     finally:
         for name, function in originals.items():
             setattr(trial, name, function)
-    return bool(flags["terminated"][0]), bool(flags["truncated"][0]), result["episode_end"]
+    return bool(flags["terminated"][0]), bool(flags["truncated"][0]), told["episode_end"]
 
 
 @given(

@@ -23,7 +23,10 @@ ARGUMENTS = None  # Numba's type of all arguments of act, where that is compiled
 
 
 class NetworkStep(NamedTuple):
-    """What a step needs, and where it writes; tuples have an entry for each layer."""
+    """What a step needs, and where it writes; tuples have an entry for each layer.
+
+    Arrays are float32 and in row-major order.
+    """
 
     number: Any
     """Of the step."""
@@ -43,7 +46,7 @@ class NetworkStep(NamedTuple):
     means: Any
     """Written: the last layer's numbers (tasks, rollouts, steps, means)."""
     actions: Any
-    """Written (tasks, rollouts) or (tasks, rollouts, n)."""
+    """Written: (tasks, rollouts) int64 of a categorical policy, or (tasks, rollouts, n)."""
     scratch: Any
     """Of each layer (workers, 4, next width)."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from agents import task_kernels
 from agents.recycled_memory import recycled
 from agents.register_tiles import BLOCK
-from agents.tensor_arrays import arrays
+from agents.tensor_arrays import arrays, arrays_to_write
 
 __all__ = ["backward", "backward_change", "serves", "tangent"]
 
@@ -31,7 +31,7 @@ def backward(
     of_weights, of_biases = _zeros(weights)
     task_kernels.backward(
         arrays(*read), _transposed(weights), *_with_scratch(deltas, weights),
-        arrays(*of_weights), arrays(*of_biases),
+        arrays_to_write(*of_weights), arrays_to_write(*of_biases),
     )  # fmt: skip
     return deltas, _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -47,7 +47,7 @@ def tangent(
     weights, change = ([*parts[:-1], parts[-1].mT] for parts in (weights, change))
     task_kernels.tangent(
         arrays(*read), arrays(*weights), arrays(*change),
-        arrays(*(part[:, 0] for part in change_of_biases)), arrays(*sums),
+        arrays(*(part[:, 0] for part in change_of_biases)), arrays_to_write(*sums),
         _scratch(BLOCK, weights[:-1]),
     )  # fmt: skip
     return sums
@@ -69,7 +69,7 @@ def backward_change(
     task_kernels.backward_change(
         arrays(*read), _transposed(weights), _transposed(change),
         *_with_scratch(deltas, weights), *arrays(curved), arrays(*sums[:-1]),
-        arrays(*of_weights), arrays(*of_biases), scratch, units,
+        arrays_to_write(*of_weights), arrays_to_write(*of_biases), scratch, units,
     )  # fmt: skip
     return _upright(of_weights, weights), [part[:, None] for part in of_biases]
 
@@ -87,7 +87,7 @@ def _with_scratch(
     deltas: Sequence[Tensor], weights: Sequence[Tensor]
 ) -> tuple[Any, tuple[Any, ...]]:
     """The gradient by the outputs, and those by all hidden layers' sums as the kernels have it."""
-    *hidden, outgoing = arrays(*deltas)
+    *hidden, outgoing = arrays_to_write(*deltas)
     block = np.empty((1, task_kernels.ROWS + BLOCK, weights[-1].shape[1]), np.float32)
     return outgoing, (*hidden, block)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from agents import recurrent_kernels
 from agents.register_tiles import BLOCK
-from agents.tensor_arrays import arrays
+from agents.tensor_arrays import arrays, arrays_to_write
 
 __all__ = ["GRU"]
 
@@ -41,10 +41,11 @@ class _Unroll(torch.autograd.Function):
         output: Tensor = inputs.new_empty(steps, size)
         times = np.array(batch_sizes, np.int64)
         recurrent_kernels.forward_scan(
-            *arrays(gates, hidden_weight.t(), hidden_bias),
+            *arrays_to_write(gates),
+            *arrays(hidden_weight.t(), hidden_bias),
             times,
-            *arrays(candidates, previous, output),
-            *arrays(inputs.new_empty(BLOCK, size), inputs.new_empty(BLOCK, 3 * size)),
+            *arrays_to_write(candidates, previous, output),
+            *arrays_to_write(inputs.new_empty(BLOCK, size), inputs.new_empty(BLOCK, 3 * size)),
         )
         ctx.save_for_backward(inputs, input_weight, hidden_weight, gates, candidates, previous)
         ctx.times = times
@@ -60,8 +61,8 @@ class _Unroll(torch.autograd.Function):
         recurrent_kernels.backward_scan(
             *arrays(output_gradient, hidden_weight),
             ctx.times,
-            *arrays(gates, candidates, previous, gradient, of_bias),
-            *arrays(gates.new_empty(5, BLOCK, size)),
+            *arrays(gates, candidates, previous),
+            *arrays_to_write(gradient, of_bias, gates.new_empty(5, BLOCK, size)),
         )
         both, _, of_hidden = gradient.split([2 * size, size, size], 1)
         of_inputs = gradient[:, : 3 * size]

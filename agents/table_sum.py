@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from agents.compiled import compiled
 from agents.compiled_math import ONE, ZERO, add_scaled, copy
-from agents.tensor_arrays import arrays
+from agents.tensor_arrays import arrays, arrays_to_write
 
 __all__ = ["rectified_table_sum"]
 
@@ -42,7 +42,7 @@ class _RectifiedTableSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, base: Tensor, indices: Tensor, table: Tensor) -> Tensor:
         total = torch.empty_like(base)
-        _gather(*arrays(base, indices, table), total.numpy())
+        _gather(*arrays(base, indices, table), *arrays_to_write(total))
         ctx.save_for_backward(indices, total)
         ctx.shape = table.shape
         return total
@@ -51,7 +51,7 @@ class _RectifiedTableSum(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         indices, total = ctx.saved_tensors
         of_base, of_table = torch.empty_like(total), total.new_zeros(ctx.shape)
-        _scatter(*arrays(gradient, indices, total), of_base.numpy(), of_table.numpy())
+        _scatter(*arrays(gradient, indices, total), *arrays_to_write(of_base, of_table))
         return of_base, None, of_table
 
 

@@ -15,7 +15,7 @@ from agents.acting_kernels import NetworkStep
 from agents.recycled_memory import recycled
 from agents.register_tiles import BLOCK
 from agents.task_policy import Parameters, TaskPolicy
-from agents.tensor_arrays import arrays
+from agents.tensor_arrays import arrays, arrays_to_write
 from metaenvs.kernels.compile import build_callee, build_kernel
 from metaenvs.kernels.helpers import ALONE, run_with_help
 
@@ -115,18 +115,21 @@ class NetworkRecord:
         kernel, callee = _compiled_act(len(layers), categorical)
         run = partial(run_with_help, kernel) if self._threads > 1 else partial(kernel, ALONE)
         dtype = torch.int64 if categorical else torch.float32
-        networks = (arrays(*self._read), arrays(*weights), arrays(*biases))
-        deviations_of_all, means = arrays(deviations, self._means)
-        scratch_of_all = arrays(*scratch)
+        (deviations_of_all,) = arrays(deviations)
+        (means,) = arrays_to_write(self._means)
+        standing = {
+            "read": arrays_to_write(*self._read), "weights": arrays(*weights),
+            "biases": arrays(*biases), "deviations": deviations_of_all, "means": means,
+            "scratch": arrays_to_write(*scratch),
+        }  # fmt: skip
 
         # Nothing here holds the record: its memory is free as soon as nobody has it.
         def act(at: int, features: Tensor, noise: Tensor) -> Tensor:
             actions = torch.empty(noise.shape, dtype=dtype)
-            features_now, noise_now, actions_now = arrays(features, noise, actions)
+            given, drawn = arrays(features, noise)
             step = NetworkStep(
-                at, features_now, noise_now, *networks, deviations_of_all, means, actions_now,
-                scratch_of_all,
-            )  # fmt: skip
+                number=at, features=given, noise=drawn, actions=actions.numpy(), **standing
+            )
             run(callee.address, step)
             return actions
 
@@ -145,10 +148,18 @@ def _compiled_act(num_layers: int, categorical: bool) -> tuple[Callable[..., Non
     """The compiled step of networks of so many layers, and what helpers call for it."""
     rows, widths, steps = (np.zeros((1,) * n, np.float32) for n in (2, 3, 4))
     noise, actions = (widths, widths) if not categorical else (rows, np.zeros((1, 1), np.int64))
-    read, weights, biases, scratch = (
-        (example,) * num_layers for example in (steps, widths, rows, widths)
+    step = NetworkStep(
+        number=0,
+        features=rows,
+        noise=noise,
+        read=(steps,) * num_layers,
+        weights=(widths,) * num_layers,
+        biases=(rows,) * num_layers,
+        deviations=rows,
+        means=steps,
+        actions=actions,
+        scratch=(widths,) * num_layers,
     )
-    step = NetworkStep(0, rows, noise, read, weights, biases, rows, steps, actions, scratch)
     draw = acting_kernels.draw_categorical if categorical else acting_kernels.draw_gaussian
     options: dict[str, Any] = {"home": acting_kernels.__file__, "arguments": (ALONE, 0, step)}
     bound = {"draw_action": draw}

@@ -159,13 +159,13 @@ class Batch:
         if reports is None:
             reports = np.zeros(num_rows, self.report_dtype)
         return StepResult(
-            empty(self._observation_shape, self._observation_dtype),
-            empty(num_rows, np.float64),
-            empty(num_rows, np.bool_),
-            empty(num_rows, np.bool_),
-            empty(num_rows, self.report_dtype),
-            observations,
-            reports,
+            observation=empty(self._observation_shape, self._observation_dtype),
+            reward=empty(num_rows, np.float64),
+            terminated=empty(num_rows, np.bool_),
+            truncated=empty(num_rows, np.bool_),
+            report=empty(num_rows, self.report_dtype),
+            final_observation=observations,
+            final_report=reports,
         )
 
     def step(self, actions: Array, result: StepResult) -> int:
@@ -257,9 +257,14 @@ class Batch:
 
     def _arguments(self, mask: Array, actions: Array, result: StepResult) -> tuple[Any, ...]:
         batch = RowArrays(
-            self.rows, self._seen_tasks, self._words, self.states,
-            self.pins, self.pool, self.pool_cumulative,
-        )  # fmt: skip
+            rows=self.rows,
+            tasks=self._seen_tasks,
+            words=self._words,
+            states=self.states,
+            pins=self.pins,
+            pool=self.pool,
+            pool_cumulative=self.pool_cumulative,
+        )
         return self.settings, self._parameters, batch, mask, actions, result
 
     def _as_seen(self, records: Array) -> Array:

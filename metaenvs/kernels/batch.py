@@ -122,9 +122,8 @@ def run_rows(
         if refused >= 0:
             return refused
     if board.shape[0] == 0 or parameters.shape[0] == 1:
-        run_chunk(
-            0, batch.rows.shape[0], settings[0], parameters[0], batch, mask, actions, result
-        )  # fmt: skip
+        num_rows = batch.rows.shape[0]
+        run_chunk(0, num_rows, settings[0], parameters[0], batch, mask, actions, result)
         return -1
     arguments = (board, settings, parameters, batch, mask, actions, result)
     open_job(board, settings[0].help_address, address_of(arguments), parameters.shape[0])

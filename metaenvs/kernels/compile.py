@@ -47,7 +47,7 @@ def build_kernel(
     Returns:
         The compiled function without Numba's dispatch on argument types (half a microsecond):
         callers must pass arguments of exactly the examples' types: arrays by dtype, dimensions
-        and layout.
+        and layout, named tuples by class.
     """
     numba = _numba()
     kernel = _bound(template, row_functions, home, arguments)
@@ -97,8 +97,7 @@ def _bound(
     assert isinstance(template, FunctionType)
     numba, options = _numba(), jit_options()
     # Argument types in the name, too: one file per kernel, which concurrent processes may write.
-    types = [(str(numba.typeof(value)), getattr(value, "_fields", None)) for value in arguments]
-    tag = digest(template, row_functions, {**options, "arguments": types})
+    tag = digest(template, row_functions, {**options, "arguments": _told_of(arguments)})
     name = f"{template.__name__}_{tag}"
 
     def compile_row_function(python: FunctionType, inline: bool) -> Any:
@@ -111,6 +110,15 @@ def _bound(
     kernel = bind(template, compile_row_function, row_functions, code=code)
     kernel.__name__ = kernel.__qualname__ = name
     return kernel
+
+
+def _told_of(argument: Any) -> Any:
+    """Type of an argument; of a record also which class it is: Numba finds that again by name."""
+    if not isinstance(argument, tuple):
+        return str(_numba().typeof(argument))
+    kind = type(argument)
+    fields = getattr(kind, "_fields", None)
+    return kind.__module__, kind.__qualname__, fields, [_told_of(part) for part in argument]
 
 
 def _tell_of_compiling(cache: Any, name: str) -> None:

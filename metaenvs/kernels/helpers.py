@@ -7,9 +7,9 @@ the cores, finds the job closed when it comes back. With a barrier, the calling 
 still until then: milliseconds, where a step takes microseconds.
 
 A helper looks at the board all the time for some tenths of a millisecond after its last job, and
-between naps for some hundredths of a second (on Windows, where they are longer, for about half of
-one); then it sleeps until it is woken. Waking it takes
-Python's lock from the calling thread, for longer than a small job takes; a nap takes nothing.
+between naps for some hundredths of a second (on Windows, whose naps are longer, for half a second
+and more); then it sleeps until it is woken. Waking it takes Python's lock from the calling thread,
+for longer than a small job takes; a nap takes nothing.
 """
 
 from __future__ import annotations

@@ -72,29 +72,37 @@ class RowArrays(NamedTuple):
     rows: Array
     """Where each stands (rows,) of ``ROW_DTYPE``."""
     tasks: Array
-    """The task of each, as row functions see it."""
+    """The task of each, as row functions see it: records (rows,), or float64 (rows, words)."""
     words: Array
-    """The same memory as words of 64 bits (rows, words)."""
+    """The same memory (rows, words) uint64."""
     states: Array
-    """Of the episode of each (rows,)."""
+    """Of each row's episode, records (rows,)."""
     pins: Array
-    """Words of the tasks to which rows are pinned (rows, words); or none, of shape (0, words)."""
+    """Words of the tasks to which rows are pinned, like ``words``; (0, words) where none is."""
     pool: Array
-    """Words of those that are drawn where there is a pool (tasks, words); or none."""
+    """Words of those that are drawn where there is a pool (tasks, words) uint64; or none."""
     pool_cumulative: Array
     """Their cumulative weights (tasks,) float64."""
 
 
 class StepResult(NamedTuple):
-    """Arrays of one step, row on the first axis."""
+    """What a step answers."""
 
     observation: Array
+    """(rows, ...) of the observation space's dtype."""
     reward: npt.NDArray[np.float64]
+    """(rows,)"""
     terminated: npt.NDArray[np.bool_]
+    """(rows,)"""
     truncated: npt.NDArray[np.bool_]
+    """(rows,)"""
     report: Array
+    """Records of ``REPORT_FIELDS`` and the family's own (rows,)."""
     final_observation: Array
+    """Like ``observation``: that at the end of an episode, else zeros, which it must be made of.
+    Of no rows where nobody asks for it."""
     final_report: Array
+    """Like ``report``, likewise, at the end of a trial that begins anew in the same step."""
 
 
 ALL_TASKS, TRAIN_SIDE, TEST_SIDE = 0, 1, 2
@@ -255,8 +263,7 @@ def advance(
     """One step of one row, with all that may follow from it.
 
     A row that finished its trial before (autoreset at the next step) ignores the action and
-    begins a new trial. ``final_observation`` and ``final_report`` are written where an episode or
-    a trial ends and arrive zeroed; the first may be empty where nobody asks for it.
+    begins a new trial.
     """
     row, task, state = batch.rows[index], batch.tasks[index], batch.states[index]
     begins_trial = row.finished

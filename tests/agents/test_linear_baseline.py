@@ -36,7 +36,8 @@ def test_residuals_of_a_task_have_mean_zero() -> None:
 def test_many_regressors_on_many_threads() -> None:
     """PyTorch's own solution of such systems hangs or fails (torch 2.13 on a CPU)."""
     command = [sys.executable, "-c", MANY_REGRESSORS]
-    fitted = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    fitted = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert fitted.returncode == 0, fitted.stderr
     assert abs(float(fitted.stdout)) < 1e-3
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from agents import task_rollouts
 from agents.maml import MAMLConfig, make_env, new_policy
+from agents.task_record import NetworkRecord
 from agents.task_rollouts import collect_episodes, lay_out_steps
 
 WORLD = MAMLConfig(
@@ -57,8 +61,16 @@ def test_what_the_rollout_knows_is_what_the_policy_says_of_it() -> None:
     assert np.array_equal(pinned.ids, np.repeat(tasks.ids, 4))
 
 
-def test_threads_change_nothing() -> None:
+def test_threads_act_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = new_policy(WORLD)
+    used = []
+
+    class Record(NetworkRecord):
+        def __init__(self, *arguments: Any) -> None:
+            used.append(arguments[-1])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(task_rollouts, "NetworkRecord", Record)
 
     def collected(threads: int) -> list[torch.Tensor]:
         env = make_env(WORLD)
@@ -71,6 +83,7 @@ def test_threads_change_nothing() -> None:
 
     for alone, helped in zip(collected(1), collected(2), strict=True):
         assert torch.equal(alone, helped)
+    assert used == [1, 2]
 
 
 def test_the_same_function_with_sigmoid_units() -> None:

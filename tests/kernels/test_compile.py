@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import re
 import subprocess
@@ -202,6 +203,45 @@ def run(folder: Path, homes: tuple[str, ...] = ("home",)) -> dict[str, Any]:
     cached = folder.glob("__pycache__/*.nbc")
     answer["cached"] = {file.name: file.stat().st_mtime_ns for file in cached}
     return answer
+
+
+def add_first(record: Any) -> None:
+    record.sum[0] += record.first[0]
+
+
+def add_first_of_pair(pair: Any) -> None:
+    pair[0].sum[0] += pair[0].first[0]
+
+
+def record_class(*fields: str, module: str = __name__) -> Any:
+    return collections.namedtuple("Record", fields, module=module)
+
+
+RECORD_CLASSES = [
+    record_class("first", "sum"),
+    record_class("sum", "first"),
+    record_class("first", "sum", module="elsewhere"),
+]
+"""Numba's cache has their name and where they stand, and would take one for another."""
+
+
+@pytest.mark.parametrize("template", [add_first, add_first_of_pair])
+def test_kernels_are_told_apart_by_the_classes_of_their_records(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, template: Any
+) -> None:
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    (tmp_path / "home.py").write_text("")
+    names = set()
+    for kind in RECORD_CLASSES:
+        record = kind(np.ones(1), np.ones(1))
+        argument = record if template is add_first else (record, 0)
+        kernel = kernels_compile.build_kernel(
+            template, {}, home=str(tmp_path / "home.py"), arguments=(argument,)
+        )
+        names.add(kernel.__name__)
+    assert len(names) == len(RECORD_CLASSES)
 
 
 def test_a_second_process_loads_kernels_and_edits_compile_them_anew(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Does credit for exploration help? E-MAML and inner estimators of all orders beside MAML.
 
 ``python benchmarks/exploration_maml.py RUNS [--only STUDY ...] [--most N]``: trains, one after
-another, what the folder RUNS lacks (each run of each seed is one file there, written when it has
-ended), at most N runs, and writes data, tables and figures of the seeds that all arms have to
-``benchmarks/results/exploration-maml``. A run takes a minute of one core.
+another, what the folder RUNS lacks (each run is one file there, written when it has ended, and
+named by all that decides it), at most N runs, and writes data, tables and figures of the seeds that
+all arms have to ``benchmarks/results/exploration-maml``. A run takes a minute of one core, on the
+grid a third of one.
 
 Arms of a study differ in what their names say only, and have the same seeds: the same
 initialisation, tasks and number of environment steps. Every iteration's tasks are fresh.
@@ -11,6 +12,7 @@ initialisation, tasks and number of environment steps. Every iteration's tasks a
 
 import argparse
 import csv
+import hashlib
 import io
 from pathlib import Path
 
@@ -124,10 +126,15 @@ class Watch(gym.vector.VectorWrapper):
         return told
 
 
+def config_of(study, arm, seed):
+    """What decides a run."""
+    shared, arms = STUDIES[study]
+    return maml.MAMLConfig(**{**COMMON, **shared, **arms[arm]}, seed=seed)
+
+
 def train(study, arm, seed):
     """Lines of one run: a dictionary for each iteration."""
-    shared, arms = STUDIES[study]
-    config = maml.MAMLConfig(**{**COMMON, **shared, **arms[arm]}, seed=seed)
+    config = config_of(study, arm, seed)
     state = maml.start(config)
     watch = state.env = Watch(state.env, config.num_tasks)
     lines = []
@@ -152,7 +159,9 @@ def train(study, arm, seed):
 
 def path_of(folder, study, arm, seed):
     """Where a run is written to."""
-    return folder / study / f"{arm.replace(' ', '-').replace('(', '').replace(')', '')}-{seed}.csv"
+    name = arm.replace(" ", "-").replace("(", "").replace(")", "")
+    digest = hashlib.sha256(repr(config_of(study, arm, seed)).encode()).hexdigest()
+    return folder / study / f"{name}-{seed}-{digest[:8]}.csv"
 
 
 def to_csv(lines):
@@ -165,11 +174,8 @@ def to_csv(lines):
 
 
 def read_runs(folder, study):
-    """Arm to its runs, those of the same seeds for all: columns (lines,) by name.
-
-    Of runs that were trained for longer, the beginning, which is the same.
-    """
-    shared, arms = STUDIES[study]
+    """Arm to its runs, those of the same seeds for all: columns (lines,) by name."""
+    arms = STUDIES[study][1]
     runs = {}
     seeds = [
         seed
@@ -181,9 +187,9 @@ def read_runs(folder, study):
         for seed in seeds:
             with open(path_of(folder, study, arm, seed), newline="") as file:
                 lines = list(csv.DictReader(file))
-            columns = {name: np.array([float(line[name]) for line in lines]) for name in lines[0]}
-            reached = 1 + np.searchsorted(columns["env_steps"], shared["total_env_steps"])
-            runs[arm].append({name: values[:reached] for name, values in columns.items()})
+            runs[arm].append(
+                {name: np.array([float(line[name]) for line in lines]) for name in lines[0]}
+            )
     return runs
 
 

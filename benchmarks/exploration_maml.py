@@ -2,8 +2,8 @@
 
 ``python benchmarks/exploration_maml.py RUNS [--only STUDY ...] [--most N]``: trains, one after
 another, what the folder RUNS lacks (each run is one file there, written when it has ended, and
-named by all that decides it), at most N runs, and writes data, tables and figures of the seeds that
-all arms have to ``benchmarks/results/exploration-maml``. A run takes a minute of one core, on the
+named by all that decides it), at most N runs, and writes data, tables and figures of the studies
+that lack none to ``benchmarks/results/exploration-maml``. A run takes a minute of one core, on the
 grid a third of one.
 
 Arms of a study differ in what their names say only, and have the same seeds: the same
@@ -173,18 +173,22 @@ def to_csv(lines):
     return text.getvalue()
 
 
-def read_runs(folder, study):
-    """Arm to its runs, those of the same seeds for all: columns (lines,) by name."""
-    arms = STUDIES[study][1]
-    runs = {}
-    seeds = [
-        seed
+def missing(folder, study):
+    """Arms and seeds whose runs lack."""
+    return [
+        (arm, seed)
         for seed in range(SEEDS)
-        if all(path_of(folder, study, arm, seed).exists() for arm in arms)
+        for arm in STUDIES[study][1]
+        if not path_of(folder, study, arm, seed).exists()
     ]
-    for arm in arms:
+
+
+def read_runs(folder, study):
+    """Arm to its runs, by seed: columns (lines,) by name."""
+    runs = {}
+    for arm in STUDIES[study][1]:
         runs[arm] = []
-        for seed in seeds:
+        for seed in range(SEEDS):
             with open(path_of(folder, study, arm, seed), newline="") as file:
                 lines = list(csv.DictReader(file))
             runs[arm].append(
@@ -211,7 +215,7 @@ def tables(study, runs):
     first = next(iter(runs))
     number, steps = len(runs[first]), runs[first][0]["env_steps"][-1]
     lines = [
-        f"## {study}",
+        f"# {study}: MAML, E-MAML and inner estimators",
         "",
         f"{number} paired seeds, {steps:,.0f} environment steps each; means over the last "
         f"{LAST_SHARE:.0%} of them, with 95 % intervals of other seeds.",
@@ -237,46 +241,40 @@ def tables(study, runs):
     return lines
 
 
-def write_results(folder):
-    """Data, tables and figures of all studies that have runs of every arm."""
+def write_results(study, runs):
+    """Data, tables and figures of a study."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    text = ["# MAML, E-MAML and inner estimators: exploration", ""]
-    for study in STUDIES:
-        runs = read_runs(folder, study)
-        if not next(iter(runs.values())):
+    lines = []
+    for name, title in COLUMNS.items():
+        if name not in next(iter(runs.values()))[0]:
             continue
-        text += tables(study, runs)
-        lines = []
-        for name, title in COLUMNS.items():
-            if name not in next(iter(runs.values()))[0]:
-                continue
-            curves = {}
-            for arm, own in runs.items():
-                rng = np.random.default_rng(0)
-                series = [(run["env_steps"], run[name]) for run in own]
-                curves[arm] = learning_curve(series, rng, num_points=BINS)
-                lines += [
-                    {
-                        "metric": name, "arm": arm, "env_steps": round(x), "mean": f"{y:.4f}",
-                        "low": f"{low:.4f}", "high": f"{high:.4f}",
-                    }
-                    for x, y, low, high in zip(
-                        curves[arm].x, curves[arm].y, curves[arm].low, curves[arm].high,
-                        strict=True,
-                    )
-                ]  # fmt: skip
-            if name != "seen_in_episode":
-                figure = learning_figure(curves, study, up=title)
-                save(figure, RESULTS / f"{study}-{name.replace('_', '-')}.png")
-        write_whole(RESULTS / f"{study}-curves.csv", to_csv(lines))
-        finals = [
-            {"arm": arm, "seed": seed}
-            | {name: f"{last_mean(run, name):.4f}" for name in run if name != "env_steps"}
-            for arm, own in runs.items()
-            for seed, run in enumerate(own)
-        ]
-        write_whole(RESULTS / f"{study}-runs.csv", to_csv(finals))
-    write_whole(RESULTS / "tables.md", "\n".join(text))
+        curves = {}
+        for arm, own in runs.items():
+            rng = np.random.default_rng(0)
+            series = [(run["env_steps"], run[name]) for run in own]
+            curves[arm] = learning_curve(series, rng, num_points=BINS)
+            lines += [
+                {
+                    "metric": name, "arm": arm, "env_steps": round(x), "mean": f"{y:.4f}",
+                    "low": f"{low:.4f}", "high": f"{high:.4f}",
+                }
+                for x, y, low, high in zip(
+                    curves[arm].x, curves[arm].y, curves[arm].low, curves[arm].high,
+                    strict=True,
+                )
+            ]  # fmt: skip
+        if name != "seen_in_episode":
+            figure = learning_figure(curves, study, up=title)
+            save(figure, RESULTS / f"{study}-{name.replace('_', '-')}.png")
+    write_whole(RESULTS / f"{study}-curves.csv", to_csv(lines))
+    finals = [
+        {"arm": arm, "seed": seed}
+        | {name: f"{last_mean(run, name):.4f}" for name in run if name != "env_steps"}
+        for arm, own in runs.items()
+        for seed, run in enumerate(own)
+    ]
+    write_whole(RESULTS / f"{study}-runs.csv", to_csv(finals))
+    write_whole(RESULTS / f"{study}-tables.md", "\n".join(tables(study, runs)))
 
 
 def main():
@@ -288,19 +286,18 @@ def main():
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    to_do = [
-        (study, arm, seed)
-        for seed in range(SEEDS)
-        for study in arguments.only
-        for arm in STUDIES[study][1]
-        if not path_of(arguments.runs, study, arm, seed).exists()
-    ]
+    to_do = [(study, *run) for study in arguments.only for run in missing(arguments.runs, study)]
     for study, arm, seed in to_do[: arguments.most]:
         print(f"{study}, {arm}, seed {seed}", flush=True)
         path = path_of(arguments.runs, study, arm, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, to_csv(train(study, arm, seed)))
-    write_results(arguments.runs)
+    for study in arguments.only:
+        lacking = len(missing(arguments.runs, study))
+        if lacking:
+            print(f"{study}: {lacking} runs lack, its results are left as they are")
+        else:
+            write_results(study, read_runs(arguments.runs, study))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _told(value: Any) -> str | None:
     """What a global's value adds to a digest; None for one that does not count."""
     python = getattr(value, "py_func", value)  # Of what Numba has compiled, or is told to.
     if isinstance(python, FunctionType):
-        # What it calls in other files counts if the name says it, as `agents.compiled` sees to.
+        # What it calls in other files does not count, unless its name changes with them.
         return python.__qualname__ + Path(inspect.getfile(python)).read_text()
     counts = isinstance(value, int | float | tuple) or type(value).__module__ == "numpy"
     return repr(value) if counts else None

@@ -148,7 +148,6 @@ def test_e_maml_is_the_gradient_of_its_enumerated_objective() -> None:
     maml_alone = [torch.zeros_like(leaf) for leaf in leaves]
     for before in range(7):
         inner = bandit_episodes(policy, before, float(rewards[before]), start)
-        policy.config = config
         advantages = maml_inner.inner_advantages(inner, policy)
         step = maml_inner.inner_step(policy, policy.for_tasks(1), inner, advantages)
         adapted = differentiable_step(policy, inner, advantages, feature)
@@ -158,7 +157,6 @@ def test_e_maml_is_the_gradient_of_its_enumerated_objective() -> None:
         value = value + chosen * (reached * rewards).sum()
         for arm in range(7):
             outer = bandit_episodes(policy, arm, float(rewards[arm]), adapted)
-            policy.config = config
             batch = meta_batch([inner], [advantages], outer, policy, [slice(None)])
             weight = float((chosen * reached[arm]).detach())
             for total, settings in ((estimate, config), (maml_alone, BANDIT)):

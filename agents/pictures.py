@@ -20,6 +20,7 @@ from agents.whole_file import write_whole
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import EngFormatter
 
 __all__ = ["film_trial", "plot_learning", "save_film", "save_strip"]
 
@@ -44,6 +45,7 @@ def plot_learning(metrics: Path, target: Path, title: str) -> None:
         smooth = np.convolve(columns[name], np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], smooth, color=shade, label=f"episode {name.split('_')[-1]}")
     _style(axes, title, "environment steps", "return of the episode (training worlds)")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.legend(frameon=False, title="in the trial")
     plots.save(figure, target, 150)
     plt.close(figure)
